@@ -1,0 +1,143 @@
+//! An ordered multimap of header fields: duplicates and their order are kept, names are lower-cased.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+/// Header fields or trailers in the order in which they came, duplicates included.
+///
+/// Names are lower-cased when they enter, as HTTP/2 demands and Envoy does. The pseudo header fields `:method`,
+/// `:scheme`, `:authority`, `:path` and `:status` are fields like any other; there is no `host` field in a request
+/// beside `:authority`.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct HeaderMap {
+    fields: Vec<(Bytes, Bytes)>,
+}
+
+impl HeaderMap {
+    /// A map without fields.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a field behind those that are there, even if the name is there already.
+    pub fn append(&mut self, name: impl AsRef<[u8]>, value: impl Into<Bytes>) {
+        self.fields.push((lower(name.as_ref()), value.into()));
+    }
+
+    /// Puts `value` in the place of the first field of that name and removes the others; appends if there is none.
+    pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl Into<Bytes>) {
+        let name = lower(name.as_ref());
+        let mut value = Some(value.into());
+        self.fields.retain_mut(|(n, v)| {
+            if *n != name {
+                return true;
+            }
+            value.take().is_some_and(|new| {
+                *v = new;
+                true
+            })
+        });
+        if let Some(value) = value {
+            self.fields.push((name, value));
+        }
+    }
+
+    /// Removes every field of that name; says how many there were.
+    pub fn remove(&mut self, name: impl AsRef<[u8]>) -> usize {
+        let name = name.as_ref();
+        let before = self.fields.len();
+        self.fields.retain(|(n, _)| !n.eq_ignore_ascii_case(name));
+        before.saturating_sub(self.fields.len())
+    }
+
+    /// The value of the first field of that name.
+    #[must_use]
+    pub fn get(&self, name: impl AsRef<[u8]>) -> Option<&Bytes> {
+        let name = name.as_ref();
+        self.fields.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The values of all fields of that name, in order.
+    pub fn get_all<'a>(&'a self, name: &'a (impl AsRef<[u8]> + ?Sized)) -> impl Iterator<Item = &'a Bytes> {
+        let name = name.as_ref();
+        self.fields.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v)
+    }
+
+    /// The value of the first field of that name, if it is UTF-8.
+    #[must_use]
+    pub fn get_str(&self, name: impl AsRef<[u8]>) -> Option<&str> {
+        self.get(name).and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// Is there a field of that name?
+    #[must_use]
+    pub fn contains(&self, name: impl AsRef<[u8]>) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// The `:status` of a response, if it is a number.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        self.get_str(":status").and_then(|status| status.parse().ok())
+    }
+
+    /// The fields in order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Bytes, &Bytes)> {
+        self.fields.iter().map(|(name, value)| (name, value))
+    }
+
+    /// The number of fields.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Are there no fields?
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.fields.is_empty()
+    }
+
+    /// The length of all names and values together, in bytes.
+    #[must_use]
+    pub fn byte_size(&self) -> usize {
+        self.fields.iter().fold(0_usize, |sum, (n, v)| sum.saturating_add(n.len()).saturating_add(v.len()))
+    }
+}
+
+fn lower(name: &[u8]) -> Bytes {
+    Bytes::from(name.to_ascii_lowercase())
+}
+
+impl<N: AsRef<[u8]>, V: Into<Bytes>> FromIterator<(N, V)> for HeaderMap {
+    fn from_iter<I: IntoIterator<Item = (N, V)>>(fields: I) -> Self {
+        let mut map = Self::new();
+        map.extend(fields);
+        map
+    }
+}
+
+impl<N: AsRef<[u8]>, V: Into<Bytes>> Extend<(N, V)> for HeaderMap {
+    fn extend<I: IntoIterator<Item = (N, V)>>(&mut self, fields: I) {
+        for (name, value) in fields {
+            self.append(name, value);
+        }
+    }
+}
+
+impl IntoIterator for HeaderMap {
+    type Item = (Bytes, Bytes);
+    type IntoIter = std::vec::IntoIter<(Bytes, Bytes)>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.fields.into_iter()
+    }
+}
+
+impl fmt::Debug for HeaderMap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}

@@ -1,0 +1,176 @@
+//! One VM with its streams, as one worker thread of a proxy has it: the library's front door.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::host::log::LogLine;
+use crate::{CalloutToken, Event, HeaderMap, Host, HttpResponse, Module, PluginConfig, Properties, StreamId};
+
+/// Why a VM did not start. The module's own words are in `logs`.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the plugin did not start: {reason}")]
+pub struct StartError {
+    /// What went wrong, as the host sees it.
+    pub reason: String,
+    /// What was logged during the start.
+    pub logs: Vec<LogLine>,
+}
+
+/// What an access log would say of a stream, beyond what the caller saw itself.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct StreamInfo {
+    /// Envoy's response code details: what a local reply gave as its reason, `wasm_fail_stream` after a trap,
+    /// `request_payload_too_large`, `response_payload_too_large`; `None` if the response is the upstream's.
+    pub response_code_details: Option<String>,
+    /// What the module set with `set_property`, by the names Envoy's filter state has (`wasm.<name>`).
+    pub filter_state: BTreeMap<String, Bytes>,
+    /// How many times the route was chosen anew because the module changed request headers or asked for it.
+    pub route_cache_clears: u32,
+}
+
+/// One VM with its root context and its streams. Every proxy thread has one of its own.
+///
+/// Frames are fed in the order in which they come from the connection; what has to be done about them is drained with
+/// [`Worker::next_event`]. A call that makes no sense (a frame for a stream that is over) is ignored, as Envoy drops
+/// what comes late.
+#[derive(Debug)]
+pub struct Worker {}
+
+impl Worker {
+    /// Starts a VM and configures its root context.
+    ///
+    /// # Errors
+    /// When the module traps or refuses its configuration.
+    pub fn start(module: &Module, config: &PluginConfig, host: &Host) -> Result<Self, StartError> {
+        let _ = (module, config, host);
+        Ok(Self {})
+    }
+
+    /// Opens a stream. The module hears of it with the request headers.
+    pub fn open(&mut self, properties: Properties) -> StreamId {
+        let _ = properties;
+        StreamId(0)
+    }
+
+    /// Request headers from the client. `end_stream`: there is neither body nor trailers.
+    pub fn request_headers(&mut self, stream: StreamId, headers: HeaderMap, end_stream: bool) {
+        let _ = (stream, headers, end_stream);
+    }
+
+    /// A piece of the request body. HTTP/1 ends a body with an empty piece, HTTP/2 often with the last one.
+    pub fn request_data(&mut self, stream: StreamId, data: Bytes, end_stream: bool) {
+        let _ = (stream, data, end_stream);
+    }
+
+    /// Request trailers; they end the request.
+    pub fn request_trailers(&mut self, stream: StreamId, trailers: HeaderMap) {
+        let _ = (stream, trailers);
+    }
+
+    /// Response headers from the upstream (not 1xx, which pass beside filters).
+    pub fn response_headers(&mut self, stream: StreamId, headers: HeaderMap, end_stream: bool) {
+        let _ = (stream, headers, end_stream);
+    }
+
+    /// A piece of the response body.
+    pub fn response_data(&mut self, stream: StreamId, data: Bytes, end_stream: bool) {
+        let _ = (stream, data, end_stream);
+    }
+
+    /// Response trailers; they end the response.
+    pub fn response_trailers(&mut self, stream: StreamId, trailers: HeaderMap) {
+        let _ = (stream, trailers);
+    }
+
+    /// A reply of the proxy itself (no upstream, no route, a time-out), which passes the filter's response callbacks as
+    /// Envoy's own replies do. `details` are the response code details.
+    pub fn local_reply(&mut self, stream: StreamId, status: u16, body: Bytes, details: &str) {
+        let _ = (stream, status, body, details);
+    }
+
+    /// The upstream cut its response off. Before response headers Envoy answers 503 itself; after them the client sees a
+    /// reset.
+    pub fn upstream_reset(&mut self, stream: StreamId) {
+        let _ = stream;
+    }
+
+    /// The client went away: the upstream's part is reset. Ends with [`Self::close`].
+    pub fn client_reset(&mut self, stream: StreamId) {
+        let _ = stream;
+    }
+
+    /// The exchange is over: the module logs and forgets it (`on_log`, `on_done`, `on_delete`). `None` if there is no
+    /// such stream.
+    pub fn close(&mut self, stream: StreamId) -> Option<StreamInfo> {
+        let _ = stream;
+        None
+    }
+
+    /// May more of the request body be read from the client? False while what is held back fills the buffer: Envoy then
+    /// stops reading (only where nothing but back-pressure can stop it; where it buffers for the module, it answers 413).
+    #[must_use]
+    pub fn wants_request_data(&self, stream: StreamId) -> bool {
+        let _ = stream;
+        true
+    }
+
+    /// The same for the response body and the upstream.
+    #[must_use]
+    pub fn wants_response_data(&self, stream: StreamId) -> bool {
+        let _ = stream;
+        true
+    }
+
+    /// The answer to an [`Event::HttpCall`]; `None` if it broke off after its headers. A cluster that cannot be reached is
+    /// [`HttpResponse::unreachable`]. An answer to a call that is over is ignored.
+    pub fn http_call_response(&mut self, token: CalloutToken, response: Option<HttpResponse>) {
+        let _ = (token, response);
+    }
+
+    /// A message on a gRPC call or stream. It ends a unary call.
+    pub fn grpc_message(&mut self, token: CalloutToken, message: Bytes) {
+        let _ = (token, message);
+    }
+
+    /// Initial metadata of a gRPC stream.
+    pub fn grpc_initial_metadata(&mut self, token: CalloutToken, metadata: HeaderMap) {
+        let _ = (token, metadata);
+    }
+
+    /// Trailing metadata of a gRPC stream.
+    pub fn grpc_trailing_metadata(&mut self, token: CalloutToken, metadata: HeaderMap) {
+        let _ = (token, metadata);
+    }
+
+    /// A gRPC call failed or a stream ended, with a gRPC status code.
+    pub fn grpc_close(&mut self, token: CalloutToken, status: u32, message: &str) {
+        let _ = (token, status, message);
+    }
+
+    /// How long until a timer is due: the module's tick, a call's time-out, a filled queue. `None`: nothing to wait for.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Duration> {
+        None
+    }
+
+    /// Runs the timers that are due.
+    pub fn run_timers(&mut self) {}
+
+    /// The next thing to do, in order.
+    pub fn next_event(&mut self) -> Option<Event> {
+        None
+    }
+
+    /// Everything there is to do, in order.
+    pub fn events(&mut self) -> Vec<Event> {
+        std::iter::from_fn(|| self.next_event()).collect()
+    }
+
+    /// Has the VM trapped (and not been replaced)?
+    #[must_use]
+    pub fn failed(&self) -> bool {
+        false
+    }
+}
