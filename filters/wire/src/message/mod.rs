@@ -1,0 +1,275 @@
+//! MCP messages as views over the bytes they came in: spans, and nothing copied.
+
+mod known;
+mod read;
+
+use std::borrow::Cow;
+
+pub use self::read::{ReadError, Reader};
+use self::read::{SLOTS, Slot};
+use crate::json::{Span, ValueKind, unescape};
+use crate::scan::Value;
+
+/// What a body holds.
+#[expect(clippy::large_enum_variant, reason = "one message is the common case, and boxing it would cost an allocation")]
+#[derive(Debug)]
+pub enum Body<'b> {
+    /// One message.
+    One(Message<'b>),
+    /// A JSON-RPC batch; never empty.
+    Batch(Vec<Message<'b>>),
+}
+
+/// What a message is (JSON-RPC 2.0, sections 4 and 5).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Kind {
+    /// `method` and `id`.
+    #[default]
+    Request,
+    /// `method` alone.
+    Notification,
+    /// `result` and `id`.
+    Response,
+    /// `error`; its `id` may be missing.
+    Error,
+}
+
+/// One message.
+#[derive(Debug)]
+pub struct Message<'b> {
+    text: &'b str,
+    span: Span,
+    kind: Kind,
+    values: [Value; SLOTS],
+    meta_members: Vec<(Span, Span)>,
+}
+
+/// An id to the letter, quotes and all: `1`, `1.0` and `"1"` are three ids.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id<'b>(&'b str);
+
+impl<'b> Id<'b> {
+    /// The letters, as JSON.
+    #[must_use]
+    pub const fn raw(self) -> &'b str {
+        self.0
+    }
+
+    /// A copy that outlives the body.
+    #[must_use]
+    pub fn to_owned(self) -> OwnedId {
+        OwnedId(self.0.to_owned())
+    }
+}
+
+/// An [`Id`] that outlives its body.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OwnedId(String);
+
+impl OwnedId {
+    /// An id from JSON letters that are known to be one.
+    #[must_use]
+    pub fn from_raw(letters: &str) -> Self {
+        Self(letters.to_owned())
+    }
+
+    /// The letters, as JSON.
+    #[must_use]
+    pub fn raw(&self) -> &str {
+        &self.0
+    }
+}
+
+/// A member whose type matters to whoever asks for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Text<'b> {
+    /// It is not there.
+    Missing,
+    /// It is there and no string.
+    NotAString,
+    /// It is this string.
+    Is(Cow<'b, str>),
+}
+
+impl<'b> Text<'b> {
+    /// The string, if it is one.
+    #[must_use]
+    pub fn into_option(self) -> Option<Cow<'b, str>> {
+        match self {
+            Self::Is(text) => Some(text),
+            Self::Missing | Self::NotAString => None,
+        }
+    }
+}
+
+/// What `completion/complete` completes for (`params.ref`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference<'b> {
+    /// `ref/prompt` or `ref/resource`.
+    pub kind: Text<'b>,
+    /// A prompt's name.
+    pub name: Text<'b>,
+    /// A resource's or template's URI.
+    pub uri: Text<'b>,
+}
+
+impl<'b> Message<'b> {
+    /// The body the spans point into.
+    #[must_use]
+    pub const fn text(&self) -> &'b str {
+        self.text
+    }
+
+    /// The message itself.
+    #[must_use]
+    pub const fn span(&self) -> Span {
+        self.span
+    }
+
+    /// Request, notification, response or error.
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// The id. None on a notification, and on an error whose id is missing or null.
+    #[must_use]
+    pub fn id(&self) -> Option<Id<'b>> {
+        let value = self.present(Slot::Id)?;
+        (value.kind != ValueKind::Null).then(|| Id(value.span.of(self.text)))
+    }
+
+    /// The method of a request or notification.
+    #[must_use]
+    pub fn method(&self) -> Option<Cow<'b, str>> {
+        self.string(Slot::Method).into_option()
+    }
+
+    /// `params`, an object.
+    #[must_use]
+    pub fn params(&self) -> Option<Span> {
+        self.span_of(Slot::Params)
+    }
+
+    /// `params.name`.
+    #[must_use]
+    pub fn name(&self) -> Text<'b> {
+        self.string(Slot::Name)
+    }
+
+    /// `params.uri`.
+    #[must_use]
+    pub fn uri(&self) -> Text<'b> {
+        self.string(Slot::Uri)
+    }
+
+    /// `params.ref`, when it is an object.
+    #[must_use]
+    pub fn reference(&self) -> Option<Reference<'b>> {
+        let value = self.present(Slot::Ref)?;
+        (value.kind == ValueKind::Object).then(|| Reference {
+            kind: self.string(Slot::RefType),
+            name: self.string(Slot::RefName),
+            uri: self.string(Slot::RefUri),
+        })
+    }
+
+    /// `params.arguments`, of any type.
+    #[must_use]
+    pub fn arguments(&self) -> Option<Span> {
+        self.span_of(Slot::Arguments)
+    }
+
+    /// What `params.arguments` is, if it is there.
+    #[must_use]
+    pub fn arguments_kind(&self) -> Option<ValueKind> {
+        self.present(Slot::Arguments).map(|value| value.kind)
+    }
+
+    /// `params._meta`, when it is an object.
+    #[must_use]
+    pub fn meta(&self) -> Option<Span> {
+        let value = self.present(Slot::Meta)?;
+        (value.kind == ValueKind::Object).then_some(value.span)
+    }
+
+    /// The members of `params._meta`: each key without its quotes, and its value.
+    #[must_use]
+    pub fn meta_members(&self) -> &[(Span, Span)] {
+        &self.meta_members
+    }
+
+    /// The value of one member of `params._meta`.
+    #[must_use]
+    pub fn meta_value(&self, key: &str) -> Option<Span> {
+        self.meta_members.iter().find(|(name, _)| unescape(name.of(self.text)) == key).map(|(_, value)| *value)
+    }
+
+    /// `params.protocolVersion`, which `initialize` has.
+    #[must_use]
+    pub fn protocol_version(&self) -> Text<'b> {
+        self.string(Slot::ProtocolVersion)
+    }
+
+    /// `params._meta["io.modelcontextprotocol/protocolVersion"]`, which stateless requests have.
+    #[must_use]
+    pub fn meta_protocol_version(&self) -> Text<'b> {
+        self.string(Slot::MetaProtocolVersion)
+    }
+
+    /// The client's name, from `params.clientInfo` or from `params._meta`.
+    #[must_use]
+    pub fn client_name(&self) -> Option<Cow<'b, str>> {
+        self.string(Slot::MetaClientName).into_option().or_else(|| self.string(Slot::ClientName).into_option())
+    }
+
+    /// `params._meta.progressToken`, to the letter.
+    #[must_use]
+    pub fn progress_token(&self) -> Option<Span> {
+        self.span_of(Slot::ProgressToken)
+    }
+
+    /// `params.cursor`.
+    #[must_use]
+    pub fn cursor(&self) -> Option<Span> {
+        self.span_of(Slot::Cursor)
+    }
+
+    /// `result`, an object.
+    #[must_use]
+    pub fn result(&self) -> Option<Span> {
+        self.span_of(Slot::Result)
+    }
+
+    /// `error`, an object.
+    #[must_use]
+    pub fn error(&self) -> Option<Span> {
+        self.span_of(Slot::Error)
+    }
+
+    /// `error.code`, to the letter.
+    #[must_use]
+    pub fn error_code(&self) -> Option<&'b str> {
+        self.span_of(Slot::ErrorCode).map(|span| span.of(self.text))
+    }
+
+    fn present(&self, slot: Slot) -> Option<Value> {
+        self.values.get(slot as usize).copied().filter(|value| !value.span.is_empty())
+    }
+
+    fn span_of(&self, slot: Slot) -> Option<Span> {
+        self.present(slot).map(|value| value.span)
+    }
+
+    fn string(&self, slot: Slot) -> Text<'b> {
+        match self.present(slot) {
+            None => Text::Missing,
+            Some(Value { kind: ValueKind::String, span, .. }) => Text::Is(unescape(without_quotes(span).of(self.text))),
+            Some(_) => Text::NotAString,
+        }
+    }
+}
+
+const fn without_quotes(span: Span) -> Span {
+    Span { start: span.start.saturating_add(1), end: span.end.saturating_sub(1) }
+}

@@ -1,0 +1,144 @@
+//! Edits of a text that leave every other byte as it came.
+//!
+//! Edits are collected against one text and applied together, once. Two that touch the same bytes are an error, not an
+//! order.
+
+use crate::json::{Span, write_string};
+use crate::message::Message;
+
+/// Edits of one text.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Splices {
+    edits: Vec<Edit>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+struct Edit {
+    at: Span,
+    new: New,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum New {
+    Bytes(Vec<u8>),
+    /// Nothing, and the comma that parted it from its neighbour goes too.
+    Gone,
+}
+
+/// Two edits touch the same bytes, or one lies outside the text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("edits overlap or lie outside the text, at byte {at}")]
+pub struct SpliceError {
+    /// Where.
+    pub at: usize,
+}
+
+impl Splices {
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty()
+    }
+
+    /// Puts bytes in the place of a span.
+    pub fn replace(&mut self, at: Span, bytes: Vec<u8>) {
+        self.edits.push(Edit { at, new: New::Bytes(bytes) });
+    }
+
+    /// Removes an element of an array, or a member of an object whose span reaches from its key to its value, and the
+    /// comma beside it.
+    pub fn remove_element(&mut self, at: Span) {
+        self.edits.push(Edit { at, new: New::Gone });
+    }
+
+    /// Sets members of `params._meta`; the values are JSON. What is missing of `params` and `_meta` is made. Once for a
+    /// message: a second call may touch the same place.
+    pub fn set_meta(&mut self, message: &Message<'_>, members: &[(&str, &str)]) {
+        let mut missing = String::new();
+        for (key, value) in members {
+            if let Some(span) = message.meta_value(key) {
+                self.replace(span, value.as_bytes().to_vec());
+                continue;
+            }
+            if !missing.is_empty() {
+                missing.push(',');
+            }
+            write_string(key, &mut missing);
+            missing.push(':');
+            missing.push_str(value);
+        }
+        if missing.is_empty() {
+            return;
+        }
+        let (object, members) = match (message.meta(), message.params()) {
+            (Some(meta), _) => (meta, missing),
+            (None, Some(params)) => (params, format!("\"_meta\":{{{missing}}}")),
+            (None, None) => (message.span(), format!("\"params\":{{\"_meta\":{{{missing}}}}}")),
+        };
+        self.insert_first(message.text(), object, members);
+    }
+
+    /// Inserts members right behind an object's brace.
+    fn insert_first(&mut self, text: &str, object: Span, mut members: String) {
+        let inside = Span { start: object.start.saturating_add(1), end: object.end.saturating_sub(1) };
+        if !inside.of(text).trim_ascii().is_empty() {
+            members.push(',');
+        }
+        self.replace(Span { start: inside.start, end: inside.start }, members.into_bytes());
+    }
+
+    /// The text with all edits.
+    ///
+    /// # Errors
+    /// Two edits touch the same bytes, or one lies outside the text.
+    pub fn apply(&self, text: &[u8]) -> Result<Vec<u8>, SpliceError> {
+        let mut edits: Vec<&Edit> = self.edits.iter().collect();
+        edits.sort_by_key(|edit| (edit.at.start, edit.at.end));
+        let added: usize = edits
+            .iter()
+            .map(|edit| match &edit.new {
+                New::Bytes(bytes) => bytes.len(),
+                New::Gone => 0,
+            })
+            .sum();
+        let mut out = Vec::with_capacity(text.len().saturating_add(added));
+        let mut from = 0_usize;
+        let mut last_insertion = None;
+        for edit in edits {
+            let clash = SpliceError { at: edit.at.start };
+            if edit.at.is_empty() && last_insertion == Some(edit.at.start) {
+                return Err(clash);
+            }
+            last_insertion = edit.at.is_empty().then_some(edit.at.start);
+            out.extend_from_slice(text.get(from..edit.at.start).ok_or(clash)?);
+            from = edit.at.end.max(edit.at.start);
+            match &edit.new {
+                New::Bytes(bytes) => out.extend_from_slice(bytes),
+                New::Gone => match behind_comma(text, from) {
+                    Some(next) => from = next,
+                    None => drop_comma(&mut out),
+                },
+            }
+        }
+        out.extend_from_slice(text.get(from..).ok_or(SpliceError { at: from })?);
+        Ok(out)
+    }
+}
+
+/// Where the next element begins, if a comma follows.
+fn behind_comma(text: &[u8], from: usize) -> Option<usize> {
+    let blanks = |from: usize| text.iter().skip(from).take_while(|b| b.is_ascii_whitespace()).count();
+    let comma = from.saturating_add(blanks(from));
+    (text.get(comma) == Some(&b',')).then(|| {
+        let next = comma.saturating_add(1);
+        next.saturating_add(blanks(next))
+    })
+}
+
+/// The last element goes, and with it the comma before it, if one is left.
+fn drop_comma(out: &mut Vec<u8>) {
+    let kept = out.trim_ascii_end().len();
+    if out.get(kept.saturating_sub(1)) == Some(&b',') {
+        out.truncate(kept.saturating_sub(1));
+    }
+}
