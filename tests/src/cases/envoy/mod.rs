@@ -1,0 +1,129 @@
+//! The module in a real Envoy: one process, a listener for each configuration and mode, real sockets on both sides.
+
+mod bootstrap;
+mod client_h1;
+mod client_h2;
+mod h1;
+mod ledger;
+mod upstream;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+use self::bootstrap::{Setup, bootstrap, name};
+use self::ledger::{Entry, Ledger};
+use super::case::{Http, Mode, Request};
+use super::counts;
+use super::observed::{ClientSaw, Observed, Run};
+use super::report::{Host, Played};
+use crate::envoy::{Envoy, sidecar_inbound};
+
+/// How many exchanges are under way at once.
+const AT_ONCE: usize = 16;
+/// How long one may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// The host.
+#[derive(Debug)]
+pub struct EnvoyHost {
+    module: PathBuf,
+}
+
+impl EnvoyHost {
+    /// Loads this module.
+    #[must_use]
+    pub const fn new(module: PathBuf) -> Self {
+        Self { module }
+    }
+}
+
+impl Host for EnvoyHost {
+    fn name(&self) -> &'static str {
+        "envoy"
+    }
+
+    fn parses_http(&self) -> bool {
+        true
+    }
+
+    fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        runtime.block_on(self.play_all(runs))
+    }
+}
+
+impl EnvoyHost {
+    async fn play_all(&self, runs: &[Run<'_>]) -> Result<Played> {
+        let setup_of = |run: &Run<'_>| Setup { document: run.case.document(run.mode), hold: run.mode == Mode::Hold };
+        let mut setups: Vec<_> = runs.iter().map(setup_of).collect();
+        setups.sort();
+        setups.dedup();
+        let listener = TcpListener::bind("127.0.0.1:0").await?;
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &self.module)?;
+        let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
+        let ledger = Arc::new(Ledger::new(entries));
+        let upstream = tokio::spawn(upstream::serve(listener, Arc::clone(&ledger)));
+        let envoy = tokio::task::spawn_blocking(move || Envoy::start(bootstrap, 2)).await??;
+        let addresses = envoy.listeners()?;
+
+        let room = Arc::new(Semaphore::new(AT_ONCE));
+        let mut exchanges = JoinSet::new();
+        for (index, run) in runs.iter().enumerate() {
+            let setup = setups.binary_search(&setup_of(run)).ok().context("a run without a listener")?;
+            let address = *addresses.get(&name(setup)).context("a listener without an address")?;
+            let (request, http) = (run.case.request.clone(), run.http);
+            let (room, ledger) = (Arc::clone(&room), Arc::clone(&ledger));
+            exchanges.spawn(async move {
+                let _place = room.acquire_owned().await;
+                (index, exchange(address, http, index, &request, &ledger).await)
+            });
+        }
+        let mut clients: Vec<_> = runs.iter().map(|_| ClientSaw::default()).collect();
+        while let Some(done) = exchanges.join_next().await {
+            let (index, saw) = done?;
+            if let Some(place) = clients.get_mut(index) {
+                *place = saw;
+            }
+        }
+
+        let stats = envoy.stats("wasmcustom")?;
+        // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
+        let log = envoy.stop()?;
+        tokio::time::timeout(PATIENCE, ledger.quiet()).await.context("a connection to the upstream does not end")?;
+        upstream.abort();
+        let _ = upstream.await;
+        let ledger = Arc::into_inner(ledger).context("the upstream is still there")?;
+        let mut problems = ledger.strays();
+        problems.extend(log.lines().filter(|line| line.contains("[critical]")).map(str::to_owned));
+        let observed = clients
+            .into_iter()
+            .zip(ledger.entries)
+            .map(|(client, entry)| {
+                let (upstream, late) = entry.into_parts();
+                Observed { client, upstream, late }
+            })
+            .collect();
+        Ok(Played { observed, counts: counts::of_metrics(&stats), problems })
+    }
+}
+
+async fn exchange(address: SocketAddr, http: Http, run: usize, request: &Request, ledger: &Ledger) -> ClientSaw {
+    let Some(entry) = ledger.entries.get(run) else { return ClientSaw::default() };
+    let exchange = async {
+        match http {
+            Http::One => client_h1::exchange(address, run, request, entry).await,
+            Http::Two => client_h2::exchange(address, run, request, entry).await,
+        }
+    };
+    tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| ClientSaw {
+        broken: Some("nothing more came for a long time".to_owned()),
+        ..ClientSaw::default()
+    })
+}

@@ -1,0 +1,238 @@
+//! A case as it is written: the fields of a `*.yaml` file under `tests/cases`, after variants are merged.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::body::BodySpec;
+
+/// What one case says.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CaseSpec {
+    /// Why the case is there, in a line.
+    pub(super) about: String,
+    /// A file in `configs/` without its extension, or the configuration itself.
+    pub(super) config: Value,
+    /// With and without header hold; both unless the case says otherwise.
+    #[serde(default = "both_modes")]
+    pub(super) modes: Vec<Mode>,
+    /// Downstream protocols; both unless the case says otherwise.
+    #[serde(default = "both_protocols")]
+    pub(super) http: Vec<Http>,
+    /// What the client sends.
+    #[serde(default)]
+    pub(super) request: RequestSpec,
+    /// What the upstream answers when it gets the request.
+    #[serde(default)]
+    pub(super) answer: AnswerSpec,
+    /// What must be seen.
+    pub(super) expect: Expect,
+    /// Reasons that are counted though the message passes (shadow mode).
+    #[serde(default)]
+    pub(super) shadow: Vec<String>,
+    /// Envoy itself answers with this status, before any filter is asked; the other hosts go by `expect`.
+    #[serde(default)]
+    pub(super) envoy_answers: Option<u16>,
+}
+
+/// Whether the host lets request headers wait for the decision.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// `allow_on_headers_stop_iteration` is set.
+    Hold,
+    /// It is not: the upstream may see headers of a refused request.
+    NoHold,
+}
+
+/// A downstream protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "u8")]
+pub enum Http {
+    /// HTTP/1.1.
+    One,
+    /// HTTP/2, without TLS.
+    Two,
+}
+
+impl TryFrom<u8> for Http {
+    type Error = String;
+
+    fn try_from(version: u8) -> Result<Self, String> {
+        match version {
+            1 => Ok(Self::One),
+            2 => Ok(Self::Two),
+            _ => Err(format!("HTTP/{version} is not driven; 1 and 2 are")),
+        }
+    }
+}
+
+fn both_modes() -> Vec<Mode> {
+    vec![Mode::Hold, Mode::NoHold]
+}
+
+fn both_protocols() -> Vec<Http> {
+    vec![Http::One, Http::Two]
+}
+
+/// One field line each, so that order and duplicates can be written down.
+pub(super) type FieldLines = Vec<BTreeMap<String, String>>;
+
+/// A request. What is not given is what an MCP client sends: `POST /mcp` with its usual header fields.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct RequestSpec {
+    pub(super) method: Option<String>,
+    pub(super) path: Option<String>,
+    /// Field lines; those of a usual name (`content-type`, `accept`) take the place of the usual line.
+    pub(super) headers: FieldLines,
+    /// Usual field lines that are not sent.
+    pub(super) without: Vec<String>,
+    /// The body; none when absent.
+    pub(super) body: Option<BodySpec>,
+    pub(super) framing: Framing,
+    pub(super) cuts: Cuts,
+    /// Trailer fields; over HTTP/1.1 the body must be `chunked`.
+    pub(super) trailers: FieldLines,
+    /// The exact bytes on an HTTP/1.1 connection, instead of all above but `body`, which then says what of it the
+    /// upstream must see. Only a real proxy reads them: the case is Envoy's alone.
+    pub(super) raw: Option<BodySpec>,
+}
+
+/// How the length of a body is told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Framing {
+    /// By `content-length`.
+    #[default]
+    Length,
+    /// By chunks in HTTP/1.1, by the end of the stream in HTTP/2.
+    Chunked,
+}
+
+/// Where a body is cut into pieces: chunks, `DATA` frames, or writes to the socket.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(untagged)]
+pub(super) enum Cuts {
+    #[default]
+    Whole,
+    Every(EveryByte),
+    At(Vec<usize>),
+}
+
+/// The word `every_byte`.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum EveryByte {
+    EveryByte,
+}
+
+/// An answer of the upstream; by default the result of a tool call, as JSON.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(super) struct AnswerSpec {
+    pub(super) status: Option<u16>,
+    /// Field lines; a `content-type` takes the place of `application/json`.
+    pub(super) headers: FieldLines,
+    pub(super) body: Option<BodySpec>,
+    pub(super) framing: Framing,
+    pub(super) cuts: Cuts,
+    /// Each piece is sent only after the client has got all of the pieces before it.
+    pub(super) waits: bool,
+}
+
+/// What must be seen.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Expect {
+    /// The upstream gets the request and the client the answer, byte for byte.
+    Passes,
+    /// The same, but these request header fields are taken out on the way.
+    PassesWithout(Vec<String>),
+    /// The client gets a refusal; the upstream gets nothing of the body.
+    Refused(Refused),
+    /// The client gets an array of errors, one for each request of a batch; the upstream nothing of the body.
+    RefusedBatch(RefusedBatch),
+    /// The upstream gets the request byte for byte, the client something else than the answer.
+    Replaced(Replaced),
+}
+
+/// A refusal.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refused {
+    /// The HTTP status.
+    pub status: u16,
+    /// `error.code`.
+    pub code: i64,
+    /// `error.data.reason`.
+    pub reason: String,
+    /// The `id`, as JSON, to the letter; no `id` at all when absent.
+    pub id: Option<String>,
+    /// Other members of `error.data`.
+    #[serde(default)]
+    pub data: serde_json::Map<String, Value>,
+    /// Response header fields that must be there.
+    #[serde(default)]
+    pub headers: Vec<BTreeMap<String, String>>,
+    /// It is refused for its head: the upstream gets nothing even where headers are not held.
+    #[serde(default)]
+    pub early: bool,
+}
+
+/// The refusal of a batch.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RefusedBatch {
+    /// The HTTP status.
+    pub status: u16,
+    /// The errors in order.
+    pub errors: Vec<ErrorSpec>,
+    /// The reason that is counted.
+    pub counted: String,
+}
+
+/// A JSON-RPC error.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ErrorSpec {
+    /// `error.code`.
+    pub code: i64,
+    /// `error.data.reason`.
+    pub reason: String,
+    /// The `id`, as JSON, to the letter; no `id` at all when absent.
+    pub id: Option<String>,
+    /// Other members of `error.data`.
+    #[serde(default)]
+    pub data: serde_json::Map<String, Value>,
+}
+
+/// What the client gets in place of the answer.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Replaced {
+    /// The HTTP status; the answer's when absent.
+    pub status: Option<u16>,
+    /// The body from its first byte to its last.
+    pub body: Vec<ReplacedPart>,
+    /// Response header fields that must be there.
+    #[serde(default)]
+    pub headers: Vec<BTreeMap<String, String>>,
+    /// The reasons that are counted.
+    pub counted: Vec<String>,
+}
+
+/// A part of a replaced body.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum ReplacedPart {
+    /// These bytes.
+    Text(String),
+    /// A JSON-RPC error.
+    Error {
+        /// Which.
+        error: ErrorSpec,
+    },
+}

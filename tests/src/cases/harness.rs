@@ -1,0 +1,213 @@
+//! The module in our own proxy-wasm host: a worker for each configuration and mode, fed frame by frame.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use anyhow::{Result, bail};
+use host_harness::{
+    Event, Frame, HeaderMap, Host as Machine, HostOptions, Module, Optimize, PluginConfig, Properties, StreamId, Worker,
+};
+
+use super::case::{Field, Mode};
+use super::counts;
+use super::frames::{self, Frames};
+use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
+use super::report::{Host, Played};
+
+/// The host.
+#[derive(Debug)]
+pub struct HarnessHost {
+    module: PathBuf,
+}
+
+impl HarnessHost {
+    /// Loads this module.
+    #[must_use]
+    pub const fn new(module: PathBuf) -> Self {
+        Self { module }
+    }
+}
+
+impl Host for HarnessHost {
+    fn name(&self) -> &'static str {
+        "harness"
+    }
+
+    fn parses_http(&self) -> bool {
+        false
+    }
+
+    fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
+        let module = Module::from_file(&self.module, Optimize::Compile)?;
+        let machine = Machine::new(HostOptions::default());
+        let mut workers: BTreeMap<(String, bool), Worker> = BTreeMap::new();
+        let mut observed = Vec::with_capacity(runs.len());
+        let mut problems = Vec::new();
+        for run in runs {
+            let hold = run.mode == Mode::Hold;
+            let document = run.case.document(run.mode);
+            let worker = match workers.entry((document, hold)) {
+                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
+                std::collections::btree_map::Entry::Vacant(entry) => {
+                    let config = plugin(&entry.key().0, hold);
+                    match Worker::start(&module, &config, &machine) {
+                        Ok(worker) => entry.insert(worker),
+                        Err(error) => bail!("{}: {error}: {:?}", run.name(), error.logs),
+                    }
+                }
+            };
+            observed.push(Exchange::play(worker, run));
+            if worker.failed() {
+                problems.push(format!("{}: the VM trapped", run.name()));
+            }
+        }
+        Ok(Played { observed, counts: counts::of_metrics(&machine.metrics().counters), problems })
+    }
+}
+
+fn plugin(document: &str, hold: bool) -> PluginConfig {
+    PluginConfig {
+        name: "meshward".to_owned(),
+        root_id: "meshward".to_owned(),
+        vm_id: "meshward".to_owned(),
+        configuration: document.to_owned().into(),
+        allow_on_headers_stop_iteration: hold,
+        // As in the sidecar that we ship.
+        buffer_limit: 2 * 1024 * 1024,
+        ..PluginConfig::default()
+    }
+}
+
+/// Both sides of an exchange while it is played.
+#[derive(Debug, Default)]
+struct Exchange {
+    seen: Observed,
+    /// The upstream has the whole request.
+    delivered: bool,
+    /// The client has the whole response, or it broke off.
+    over: bool,
+}
+
+impl Exchange {
+    fn play(worker: &mut Worker, run: &Run<'_>) -> Observed {
+        let mut exchange = Self::default();
+        let stream = worker.open(Properties::new());
+        exchange.request(worker, stream, frames::request(run));
+        if exchange.delivered && !exchange.over {
+            exchange.respond(worker, stream, run);
+        }
+        if !exchange.over {
+            exchange.seen.client.broken = Some("the response does not end".to_owned());
+        }
+        worker.close(stream);
+        // What is done at the end goes nowhere.
+        worker.events();
+        exchange.seen
+    }
+
+    fn request(&mut self, worker: &mut Worker, stream: StreamId, frames: Frames) {
+        let Frames { head, pieces, trailers } = frames;
+        worker.request_headers(stream, map(&head), pieces.is_empty() && trailers.is_empty());
+        self.drain(worker);
+        let last = pieces.len().saturating_sub(1);
+        for (index, piece) in pieces.into_iter().enumerate() {
+            if self.over {
+                return;
+            }
+            worker.request_data(stream, piece.into(), index == last && trailers.is_empty());
+            self.drain(worker);
+        }
+        if !trailers.is_empty() && !self.over {
+            worker.request_trailers(stream, map(&trailers));
+            self.drain(worker);
+        }
+    }
+
+    fn respond(&mut self, worker: &mut Worker, stream: StreamId, run: &Run<'_>) {
+        let answer = &run.case.answer;
+        let Frames { head, pieces, .. } = frames::answer(answer);
+        worker.response_headers(stream, map(&head), pieces.is_empty());
+        self.drain(worker);
+        let last = pieces.len().saturating_sub(1);
+        let mut sent = 0_usize;
+        for (index, piece) in pieces.into_iter().enumerate() {
+            if self.over {
+                return;
+            }
+            if answer.waits && self.seen.client.body.len() < sent {
+                self.seen.late.push(index.saturating_sub(1));
+            }
+            sent = sent.saturating_add(piece.len());
+            worker.response_data(stream, piece.into(), index == last);
+            self.drain(worker);
+        }
+    }
+
+    fn drain(&mut self, worker: &mut Worker) {
+        for event in worker.events() {
+            match event {
+                Event::ToUpstream(_, frame) => self.upstream_gets(frame),
+                Event::ToClient(_, frame) => self.client_gets(frame),
+                other => self.seen.client.broken = Some(format!("nobody answers {other:?}")),
+            }
+        }
+    }
+
+    fn upstream_gets(&mut self, frame: Frame) {
+        if let Frame::Headers { headers, end_stream } = frame {
+            let pseudo = |name: &str| headers.get_str(name).unwrap_or_default().to_owned();
+            self.seen.upstream.push(UpstreamSaw {
+                method: pseudo(":method"),
+                path: pseudo(":path"),
+                headers: fields(&headers),
+                body: Vec::new(),
+                complete: end_stream,
+            });
+            self.delivered = end_stream;
+            return;
+        }
+        let Some(saw) = self.seen.upstream.last_mut() else { return };
+        match frame {
+            Frame::Headers { .. } | Frame::Reset(_) => {}
+            Frame::Data { data, end_stream } => {
+                saw.body.extend_from_slice(&data);
+                saw.complete |= end_stream;
+            }
+            Frame::Trailers(_) => saw.complete = true,
+        }
+        self.delivered = saw.complete;
+    }
+
+    fn client_gets(&mut self, frame: Frame) {
+        let client: &mut ClientSaw = &mut self.seen.client;
+        match frame {
+            Frame::Headers { headers, end_stream } => {
+                client.status = headers.status();
+                client.headers = fields(&headers);
+                self.over |= end_stream;
+            }
+            Frame::Data { data, end_stream } => {
+                client.body.extend_from_slice(&data);
+                self.over |= end_stream;
+            }
+            Frame::Trailers(_) => self.over = true,
+            Frame::Reset(reason) => {
+                client.broken = Some(format!("reset: {reason:?}"));
+                self.over = true;
+            }
+        }
+    }
+}
+
+fn map(fields: &[Field]) -> HeaderMap {
+    let mut map = HeaderMap::new();
+    for (name, value) in fields {
+        map.append(name, value.clone());
+    }
+    map
+}
+
+fn fields(map: &HeaderMap) -> Vec<Field> {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    map.iter().map(|(name, value)| (text(name), text(value))).collect()
+}

@@ -1,0 +1,126 @@
+//! Reads the case files: merges variants, fetches shared configurations, and reports every unreadable file at once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Map, Value};
+
+use super::case::Case;
+use super::format::CaseSpec;
+
+/// The folder of the cases.
+#[must_use]
+pub fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("cases")
+}
+
+/// Every case under a folder, in order of file name.
+///
+/// # Errors
+/// The list of everything that is wrong, one line each, with the file's name.
+pub fn load(folder: &Path) -> Result<Vec<Case>> {
+    let configs = configs(&folder.join("configs"))?;
+    let mut files = Vec::new();
+    for area in entries(folder)? {
+        if area.is_dir() && !area.ends_with("configs") {
+            files.extend(entries(&area)?.into_iter().filter(|file| file.extension().is_some_and(|e| e == "yaml")));
+        }
+    }
+    let mut cases = Vec::new();
+    let mut errors = Vec::new();
+    for file in files {
+        let name = file.strip_prefix(folder).unwrap_or(&file).with_extension("").display().to_string();
+        match read(&file).and_then(|document| split(&name, document)) {
+            Ok(documents) => {
+                for (name, document) in documents {
+                    match resolve(name.clone(), &file, document, &configs) {
+                        Ok(case) => cases.push(case),
+                        Err(error) => errors.push(format!("{name}: {error:#}")),
+                    }
+                }
+            }
+            Err(error) => errors.push(format!("{name}: {error:#}")),
+        }
+    }
+    let mut seen = std::collections::BTreeSet::new();
+    errors.extend(cases.iter().filter(|case| !seen.insert(&case.name)).map(|case| format!("{}: twice", case.name)));
+    if !errors.is_empty() {
+        bail!("{}", errors.join("\n"));
+    }
+    Ok(cases)
+}
+
+fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
+    let listing = std::fs::read_dir(folder).with_context(|| folder.display().to_string())?;
+    let mut paths = listing.map(|entry| Ok(entry?.path())).collect::<Result<Vec<_>>>()?;
+    paths.sort();
+    Ok(paths)
+}
+
+fn read(file: &Path) -> Result<Map<String, Value>> {
+    let text = std::fs::read_to_string(file)?;
+    match serde_saphyr::from_str(&text)? {
+        Value::Object(members) => Ok(members),
+        _ => bail!("not a mapping"),
+    }
+}
+
+fn configs(folder: &Path) -> Result<BTreeMap<String, Value>> {
+    let mut configs = BTreeMap::new();
+    for file in entries(folder)? {
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        let document = read(&file).with_context(|| file.display().to_string())?;
+        configs.insert(name, Value::Object(document));
+    }
+    Ok(configs)
+}
+
+/// One document for each variant of a file.
+fn split(name: &str, mut document: Map<String, Value>) -> Result<Vec<(String, Map<String, Value>)>> {
+    let Some(variants) = document.remove("variants") else { return Ok(vec![(name.to_owned(), document)]) };
+    let Value::Array(variants) = variants else { bail!("`variants` is not a list") };
+    if variants.is_empty() {
+        bail!("`variants` is empty");
+    }
+    variants
+        .into_iter()
+        .enumerate()
+        .map(|(index, variant)| {
+            let Value::Object(mut variant) = variant else { bail!("variants[{index}] is not a mapping") };
+            let Some(Value::String(title)) = variant.remove("name") else { bail!("variants[{index}] has no `name`") };
+            Ok((format!("{name}: {title}"), merged(&document, variant)))
+        })
+        .collect()
+}
+
+/// A variant's field takes the place of the file's; `request` and `answer` are merged one level deeper.
+fn merged(common: &Map<String, Value>, own: Map<String, Value>) -> Map<String, Value> {
+    let mut out = common.clone();
+    for (key, value) in own {
+        match (out.get_mut(&key), value) {
+            (Some(Value::Object(common)), Value::Object(own)) if key == "request" || key == "answer" => {
+                common.extend(own);
+            }
+            (_, value) => {
+                out.insert(key, value);
+            }
+        }
+    }
+    out
+}
+
+fn resolve(
+    name: String,
+    file: &Path,
+    mut document: Map<String, Value>,
+    configs: &BTreeMap<String, Value>,
+) -> Result<Case> {
+    if let Some(config) = document.get_mut("config")
+        && let Value::String(shared) = config
+    {
+        *config = configs.get(shared).with_context(|| format!("config: there is no configs/{shared}.yaml"))?.clone();
+    }
+    let spec: CaseSpec = serde_path_to_error::deserialize(Value::Object(document))?;
+    Case::resolve(name, file.to_owned(), spec)
+}

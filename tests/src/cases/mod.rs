@@ -1,0 +1,16 @@
+//! The cases: what must happen to an HTTP exchange, written as files, and the runner that shows it on three hosts.
+//!
+//! `tests/cases/README.md` describes the files. [`load`] reads them, a [`report::Host`] plays each one and says what the
+//! client and the upstream saw, [`judge`] compares that with what the file says, and [`report`] lists every failure.
+
+mod body;
+pub mod case;
+mod counts;
+pub mod envoy;
+mod format;
+mod frames;
+pub mod harness;
+pub mod judge;
+pub mod load;
+pub mod observed;
+pub mod report;

@@ -1,0 +1,128 @@
+//! What a host saw of all runs, and what is said about it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use super::case::{Case, Expect};
+use super::judge::{judge, judge_answered_by_envoy};
+use super::observed::{Observed, Run, runs};
+
+/// Refusals by reason; those that were only observed (shadow mode) apart.
+pub type Counts = BTreeMap<(String, bool), u64>;
+
+/// A host: something that plays exchanges.
+pub trait Host {
+    /// Its name.
+    fn name(&self) -> &'static str;
+
+    /// Whether it is a real proxy, which parses HTTP itself and answers some requests on its own.
+    fn parses_http(&self) -> bool;
+
+    /// Plays every run, and says what was seen of each, in order, and what was counted.
+    ///
+    /// # Errors
+    /// When the host itself could not be run.
+    fn play(&self, runs: &[Run<'_>]) -> anyhow::Result<Played>;
+}
+
+/// What a host saw.
+#[derive(Debug, Default)]
+pub struct Played {
+    /// Of each run, in order.
+    pub observed: Vec<Observed>,
+    /// All refusals counted.
+    pub counts: Counts,
+    /// What went wrong beside the single runs, such as a request nobody sent.
+    pub problems: Vec<String>,
+}
+
+/// The judgement on one host.
+#[derive(Debug)]
+pub struct Report {
+    /// The host's name.
+    pub host: &'static str,
+    /// How many runs were played.
+    pub runs: usize,
+    /// Every failure.
+    pub failures: Vec<String>,
+    /// What was seen, by the run's name, where it can be compared with another host.
+    pub seen: BTreeMap<String, Observed>,
+}
+
+/// Plays all cases on a host and judges them.
+///
+/// # Errors
+/// When the host itself could not be run.
+pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
+    let runs: Vec<_> =
+        runs(cases).into_iter().filter(|run| host.parses_http() || run.case.request.raw.is_none()).collect();
+    let played = host.play(&runs)?;
+    anyhow::ensure!(played.observed.len() == runs.len(), "{} did not play every run", host.name());
+    let mut failures = played.problems;
+    let mut expected = Counts::new();
+    let mut seen = BTreeMap::new();
+    for (run, observed) in runs.iter().zip(played.observed) {
+        let by_envoy = run.case.envoy_answers.filter(|_| host.parses_http());
+        let problems = match by_envoy {
+            Some(status) => judge_answered_by_envoy(status, &observed),
+            None => judge(run, &observed),
+        };
+        failures.extend(problems.into_iter().map(|problem| format!("{}: {problem}", run.name())));
+        if by_envoy.is_none() {
+            count(run.case, &mut expected);
+            seen.insert(run.name(), observed);
+        }
+    }
+    for key in expected.keys().chain(played.counts.keys()).collect::<std::collections::BTreeSet<_>>() {
+        let (counted, due) = (played.counts.get(key).unwrap_or(&0), expected.get(key).unwrap_or(&0));
+        if counted != due {
+            let (reason, shadow) = key;
+            let kind = if *shadow { "observed" } else { "enforced" };
+            failures.push(format!("metrics: {counted} refusals for {reason} were {kind}, not {due}"));
+        }
+    }
+    Ok(Report { host: host.name(), runs: runs.len(), failures, seen })
+}
+
+/// Adds what one run of a case must count.
+fn count(case: &Case, counts: &mut Counts) {
+    let mut add = |reason: &String, shadow| {
+        let counted = counts.entry((reason.clone(), shadow)).or_default();
+        *counted = counted.saturating_add(1);
+    };
+    match &case.expect {
+        Expect::Passes | Expect::PassesWithout(_) => {}
+        Expect::Refused(refused) => add(&refused.reason, false),
+        Expect::RefusedBatch(refused) => add(&refused.counted, false),
+        Expect::Replaced(replaced) => replaced.counted.iter().for_each(|reason| add(reason, false)),
+    }
+    case.shadow.iter().for_each(|reason| add(reason, true));
+}
+
+/// Where hosts disagree about a run.
+#[must_use]
+pub fn disagreements(reports: &[&Report]) -> Vec<String> {
+    let mut out = Vec::new();
+    let Some((first, others)) = reports.split_first() else { return out };
+    for (name, seen) in &first.seen {
+        let essence = seen.essence();
+        for other in others {
+            if let Some(theirs) = other.seen.get(name).map(Observed::essence).filter(|theirs| *theirs != essence) {
+                out.push(format!("{name}: {} saw {essence:?}, {} saw {theirs:?}", first.host, other.host));
+            }
+        }
+    }
+    out
+}
+
+impl Report {
+    /// The summary, and every failure on a line.
+    #[must_use]
+    pub fn text(&self) -> String {
+        let mut text = format!("{}: {} runs, {} failures\n", self.host, self.runs, self.failures.len());
+        for failure in &self.failures {
+            let _ = writeln!(text, "  {failure}");
+        }
+        text
+    }
+}

@@ -1,0 +1,223 @@
+//! A real Envoy for tests: where its binary and the module are, and a process that ends with its owner.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+/// How long Envoy may take to start; compiling a module with V8 is most of it.
+const START: Duration = Duration::from_secs(60);
+/// How long it may take to end when asked to.
+const STOP: Duration = Duration::from_secs(5);
+
+/// The workspace's root folder.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new(".")).to_owned()
+}
+
+/// The module to test: `MESHWARD_WASM`, or what `cargo xtask build` writes.
+///
+/// # Errors
+/// When there is none.
+pub fn module() -> Result<PathBuf> {
+    let path = match std::env::var_os("MESHWARD_WASM") {
+        Some(path) => PathBuf::from(path),
+        None => workspace().join("target/meshward/meshward.wasm"),
+    };
+    if !path.is_file() {
+        bail!("{} is missing: build it with `cargo xtask build`", path.display());
+    }
+    Ok(path)
+}
+
+/// Envoy's binary: `MESHWARD_ENVOY`, what `cargo xtask test` installs, or `envoy` on the path.
+///
+/// # Errors
+/// When there is none.
+pub fn binary() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("MESHWARD_ENVOY") {
+        return Ok(PathBuf::from(path));
+    }
+    let installed = workspace().join("target/tools/envoy");
+    let on_path = std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file()));
+    [Some(installed), on_path]
+        .into_iter()
+        .flatten()
+        .find(|file| file.is_file())
+        .context("there is no Envoy: `cargo xtask test` installs one, or name it in MESHWARD_ENVOY")
+}
+
+/// The configuration that we ship for a sidecar, as a document to adapt.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn sidecar_inbound() -> Result<Value> {
+    let file = workspace().join("envoy-config/envoy/sidecar-inbound.yaml");
+    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    serde_saphyr::from_str(&text).with_context(|| file.display().to_string())
+}
+
+/// A running Envoy. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Envoy {
+    child: Child,
+    admin: SocketAddr,
+    folder: tempfile::TempDir,
+}
+
+impl Envoy {
+    /// Starts Envoy and waits until it serves. Listeners may ask for port 0; its administration page always does.
+    ///
+    /// # Errors
+    /// When it does not start, with the end of its log.
+    pub fn start(mut bootstrap: Value, concurrency: u32) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let Value::Object(members) = &mut bootstrap else { bail!("the bootstrap is no object") };
+        let admin = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
+        members.insert("admin".to_owned(), admin);
+        let config = folder.path().join("bootstrap.json");
+        std::fs::write(&config, serde_json::to_vec(&bootstrap)?)?;
+        let address = folder.path().join("admin");
+        let log = File::create(folder.path().join("log"))?;
+        let child = Command::new(binary()?)
+            .arg("--config-path")
+            .arg(&config)
+            .arg("--admin-address-path")
+            .arg(&address)
+            .args(["--concurrency", &concurrency.to_string()])
+            // Two Envoys of one machine share memory by this id unless told not to.
+            .args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("start Envoy")?;
+        let mut envoy = Self { child, admin: SocketAddr::from(([127, 0, 0, 1], 0)), folder };
+        let deadline = Instant::now().checked_add(START).context("clock")?;
+        loop {
+            if let Some(status) = envoy.child.try_wait()? {
+                bail!("Envoy ended with {status}:\n{}", envoy.log_tail());
+            }
+            if let Some(admin) = std::fs::read_to_string(&address).ok().and_then(|text| text.trim().parse().ok()) {
+                envoy.admin = admin;
+                if envoy.get("/ready").is_ok_and(|body| body.starts_with("LIVE")) {
+                    return Ok(envoy);
+                }
+            }
+            if Instant::now() > deadline {
+                bail!("Envoy does not become ready:\n{}", envoy.log_tail());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// A page of the administration interface.
+    ///
+    /// # Errors
+    /// When it does not answer with 200.
+    pub fn get(&self, path: &str) -> Result<String> {
+        let mut stream = TcpStream::connect(self.admin)?;
+        stream.set_read_timeout(Some(STOP))?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer)?;
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        if !head.starts_with("HTTP/1.1 200") {
+            bail!("{path}: {}", head.lines().next().unwrap_or_default());
+        }
+        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+            unchunk(body)
+        } else {
+            Ok(body.to_owned())
+        }
+    }
+
+    /// The addresses of the listeners, by name.
+    ///
+    /// # Errors
+    /// When the administration page cannot be read.
+    pub fn listeners(&self) -> Result<BTreeMap<String, SocketAddr>> {
+        let page: Value = serde_json::from_str(&self.get("/listeners?format=json")?)?;
+        let statuses = page.get("listener_statuses").and_then(Value::as_array).context("no listeners")?;
+        statuses
+            .iter()
+            .map(|status| {
+                let name = status.get("name").and_then(Value::as_str).context("a listener without a name")?;
+                let address = status.pointer("/local_address/socket_address").context("no socket address")?;
+                let ip = address.get("address").and_then(Value::as_str).context("no address")?;
+                let port = address.get("port_value").and_then(Value::as_u64).context("no port")?;
+                Ok((name.to_owned(), SocketAddr::new(ip.parse()?, u16::try_from(port)?)))
+            })
+            .collect()
+    }
+
+    /// Counters and gauges whose name matches a regular expression.
+    ///
+    /// # Errors
+    /// When the administration page cannot be read.
+    pub fn stats(&self, filter: &str) -> Result<BTreeMap<String, u64>> {
+        let page: Value = serde_json::from_str(&self.get(&format!("/stats?format=json&filter={filter}"))?)?;
+        let stats = page.get("stats").and_then(Value::as_array).context("no stats")?;
+        let number = |stat: &Value| Some((stat.get("name")?.as_str()?.to_owned(), stat.get("value")?.as_u64()?));
+        Ok(stats.iter().filter_map(number).collect())
+    }
+
+    /// Everything that it has logged.
+    #[must_use]
+    pub fn log(&self) -> String {
+        std::fs::read(self.folder.path().join("log"))
+            .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            .unwrap_or_default()
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")
+    }
+
+    /// Ends it, with all its connections, and returns its log.
+    ///
+    /// # Errors
+    /// When it cannot be ended.
+    pub fn stop(mut self) -> Result<String> {
+        self.end()?;
+        Ok(self.log())
+    }
+
+    fn end(&mut self) -> Result<()> {
+        if self.child.try_wait()?.is_none() {
+            self.child.kill()?;
+            self.child.wait()?;
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Envoy {
+    fn drop(&mut self) {
+        let _ = self.end();
+    }
+}
+
+fn unchunk(mut body: &str) -> Result<String> {
+    let mut out = String::new();
+    loop {
+        let (size, rest) = body.split_once("\r\n").context("no chunk")?;
+        let size = usize::from_str_radix(size.trim(), 16)?;
+        if size == 0 {
+            return Ok(out);
+        }
+        out.push_str(rest.get(..size).context("a chunk is cut off")?);
+        body = rest.get(size..).and_then(|rest| rest.strip_prefix("\r\n")).context("a chunk does not end")?;
+    }
+}
