@@ -1,2 +1,58 @@
-//! Placeholder.
-fn main() {}
+//! The project's commands: `cargo xtask build | test | demo | bench`.
+//!
+//! They need rustup, Python 3 and Node.js; everything else they install themselves, under `target/tools` and
+//! `node_modules`, and say so.
+
+mod command;
+mod demo;
+mod dependencies;
+mod documents;
+mod envoy_config;
+mod module;
+mod test;
+mod tools;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::workspace::Workspace;
+
+/// The commands of the Meshward project.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build target/meshward/meshward.wasm and check its size and its imports
+    Build,
+    /// Run everything that must pass, installing what it needs
+    Test(test::Args),
+    /// Show Meshward at work between a real MCP client and a real MCP server
+    Demo(demo::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<()> {
+    let workspace = Workspace::find()?;
+    match command {
+        Command::Build => module::build(&workspace).map(drop),
+        Command::Test(args) => test::run(&workspace, &args),
+        Command::Demo(args) => demo::run(&workspace, &args),
+    }
+}

@@ -1,0 +1,165 @@
+//! Builds `meshward.wasm` and holds it to its budget of size and to its list of imports.
+
+use std::{collections::BTreeSet, fs, path::PathBuf};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use wasmparser::{Parser, Payload};
+
+use crate::{command, tools, workspace::Workspace};
+
+/// Bytes the module must stay below, committed beside the code that fills them.
+const SIZE_BUDGET: &str = "filters/plugin/size-budget";
+/// What the module may ask of its host, one `module function` a line.
+const IMPORTS: &str = "filters/plugin/imports.txt";
+/// The target of the Envoy world's modules; Envoy gives the few WASI calls that the standard library needs.
+pub(crate) const TARGET: &str = "wasm32-wasip1";
+/// Built like the product, debug information stripped and names kept.
+pub(crate) const PROFILE: &str = "wasm-release";
+
+/// Builds the module into `target/meshward/meshward.wasm`, checks it, and returns its path.
+pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
+    tools::wasm_target(workspace)?;
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--locked", "--package", "meshward-plugin", "--target", TARGET, "--profile", PROFILE]);
+    command::run(&mut cargo)?;
+
+    let built = workspace.metadata()?.target_directory.join(TARGET).join(PROFILE).join("meshward_plugin.wasm");
+    let module = workspace.module();
+    if let Some(directory) = module.parent() {
+        fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
+    }
+    // Written beside and renamed: an Envoy that is just loading it sees the old one or the new one.
+    let unfinished = module.with_extension("wasm.new");
+    fs::copy(&built, &unfinished).with_context(|| format!("copying {}", built.display()))?;
+    fs::rename(&unfinished, &module).with_context(|| format!("writing {}", module.display()))?;
+
+    check(workspace, &fs::read(&module)?)?;
+    Ok(module)
+}
+
+fn check(workspace: &Workspace, module: &[u8]) -> Result<()> {
+    let shape = Shape::read(module)?;
+    let budget = read_budget(&workspace.read(SIZE_BUDGET)?)?;
+    let allowed = read_imports(&workspace.read(IMPORTS)?)?;
+    println!(
+        "  target/meshward/meshward.wasm: {} of {} KiB, {} imports of {} allowed",
+        kib(module.len()),
+        kib(budget),
+        shape.imports.len(),
+        allowed.len()
+    );
+    ensure!(
+        module.len() < budget,
+        "the module has {} bytes, its budget is below {budget}: make it smaller, or change {SIZE_BUDGET} and say why",
+        module.len()
+    );
+    let foreign: Vec<&str> = shape.imports.difference(&allowed).map(String::as_str).collect();
+    ensure!(
+        foreign.is_empty(),
+        "the module imports what {IMPORTS} does not list, and a host may not have: {}",
+        foreign.join(", ")
+    );
+    ensure!(shape.names, "the module has lost its names: a backtrace in Envoy's log could not be read");
+    ensure!(
+        shape.debug.is_empty(),
+        "the module carries debug information, which only makes it large: {}",
+        shape.debug.join(", ")
+    );
+    Ok(())
+}
+
+/// What a module shows to its host, and what it carries besides code.
+#[derive(Debug, Default, PartialEq, Eq)]
+struct Shape {
+    /// `module function`, as in the committed list.
+    imports: BTreeSet<String>,
+    names: bool,
+    debug: Vec<String>,
+}
+
+impl Shape {
+    fn read(module: &[u8]) -> Result<Self> {
+        let mut shape = Self::default();
+        for payload in Parser::new(0).parse_all(module) {
+            match payload.context("the module is not valid WebAssembly")? {
+                Payload::ImportSection(section) => {
+                    for import in section.into_imports() {
+                        let import = import?;
+                        shape.imports.insert(format!("{} {}", import.module, import.name));
+                    }
+                }
+                Payload::CustomSection(section) if section.name() == "name" => shape.names = true,
+                Payload::CustomSection(section) if section.name().starts_with(".debug") => {
+                    shape.debug.push(section.name().to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(shape)
+    }
+}
+
+/// Lines without comments and blanks.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    text.lines()
+        .map(|line| line.split_once('#').map_or(line, |(before, _)| before).trim())
+        .filter(|line| !line.is_empty())
+}
+
+fn read_budget(text: &str) -> Result<usize> {
+    let line = lines(text).next().with_context(|| format!("{SIZE_BUDGET} is empty"))?;
+    line.parse().with_context(|| format!("{SIZE_BUDGET} should hold a number of bytes, it holds `{line}`"))
+}
+
+fn read_imports(text: &str) -> Result<BTreeSet<String>> {
+    let mut imports = BTreeSet::new();
+    for line in lines(text) {
+        let [module, function] = line.split_whitespace().collect::<Vec<_>>()[..] else {
+            bail!("{IMPORTS}: `{line}` should be `module function`");
+        };
+        ensure!(imports.insert(format!("{module} {function}")), "{IMPORTS}: `{line}` is there twice");
+    }
+    Ok(imports)
+}
+
+/// Bytes as KiB with one digit.
+#[expect(clippy::cast_precision_loss, reason = "a module is far below 2^52 bytes")]
+fn kib(bytes: usize) -> String {
+    format!("{:.1}", bytes as f64 / 1024.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A module that imports `env proxy_log` and has a `name` section.
+    const SMALL: &[u8] = b"\0asm\x01\0\0\0\
+        \x01\x04\x01\x60\0\0\
+        \x02\x11\x01\x03env\x09proxy_log\0\0\
+        \0\x05\x04name\
+        ";
+
+    #[test]
+    fn imports_and_names_are_found() {
+        let shape = Shape::read(SMALL).unwrap();
+        assert_eq!(shape.imports, BTreeSet::from(["env proxy_log".to_owned()]));
+        assert!(shape.names);
+        assert_eq!(shape.debug, Vec::<String>::new());
+    }
+
+    #[test]
+    fn debug_information_is_found() {
+        let module = b"\0asm\x01\0\0\0\0\x0c\x0b.debug_info";
+        assert_eq!(Shape::read(module).unwrap().debug, [".debug_info"]);
+    }
+
+    #[test]
+    fn the_lists_are_read_without_comments() {
+        assert_eq!(read_budget("# why\n700 # bytes\n").unwrap(), 700);
+        read_budget("700 KiB").unwrap_err();
+        let imports = read_imports("# host\nenv proxy_log\n\nwasi_snapshot_preview1  fd_write # panics\n").unwrap();
+        assert_eq!(imports.into_iter().collect::<Vec<_>>(), ["env proxy_log", "wasi_snapshot_preview1 fd_write"]);
+        read_imports("proxy_log").unwrap_err();
+        read_imports("env a\nenv a").unwrap_err();
+    }
+}
