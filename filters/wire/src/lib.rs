@@ -1,15 +1,20 @@
 //! Bytes to MCP and back.
 //!
 //! Everything here is a function of bytes: strict JSON-RPC reading into spans ([`message`]), the registry of refusals
-//! ([`refusal`]), and edits that leave every other byte alone ([`splice`]).
+//! ([`refusal`]), edits that leave every other byte alone ([`splice`]), server-sent events ([`sse`]), and what the
+//! protocol's revisions say of methods ([`method`]) and of themselves ([`revision`]).
 //! No clock, no randomness, no host.
 
 #![forbid(unsafe_code)]
 
+mod field;
 mod scan;
 
 pub mod json;
 pub mod limits;
 pub mod message;
+pub mod method;
 pub mod refusal;
+pub mod revision;
 pub mod splice;
+pub mod sse;
