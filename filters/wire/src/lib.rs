@@ -1,7 +1,7 @@
 //! Bytes to MCP and back.
 //!
 //! Everything here is a function of bytes: strict JSON-RPC reading into spans ([`message`]), the registry of refusals
-//! ([`refusal`]), edits that leave every other byte alone ([`splice`]), server-sent events ([`sse`]), and what the
+//! ([`refusal`]), edits that leave every other byte alone ([`splice`]), server-sent events ([`sse`]), headers that repeat the body ([`mirrored`]), and what the
 //! protocol's revisions say of methods ([`method`]) and of themselves ([`revision`]).
 //! No clock, no randomness, no host.
 
@@ -14,6 +14,7 @@ pub mod json;
 pub mod limits;
 pub mod message;
 pub mod method;
+pub mod mirrored;
 pub mod refusal;
 pub mod revision;
 pub mod splice;

@@ -4,6 +4,9 @@
 //! 2026-07-28 every request says its own, in `params._meta` and in the header. The decision is a function of one
 //! request: no exchange is remembered.
 
+use crate::message::Text;
+use crate::refusal::Reason;
+
 /// A protocol revision that is known here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Revision {
@@ -150,7 +153,7 @@ pub enum Said<'a> {
 
 /// What a message says about its revision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Message<'a> {
+pub struct Statement<'a> {
     /// Its method; none for a response.
     pub method: Option<&'a str>,
     /// Whether it is a request, that is: has a method and an id.
@@ -171,6 +174,16 @@ pub enum Recognised {
     /// An `initialize` that asks for what is no session revision known here. The server names the revision it will
     /// speak, so nothing is known yet, and nothing is wrong.
     Negotiating,
+}
+
+impl<'a> From<&'a Text<'_>> for Said<'a> {
+    fn from(text: &'a Text<'_>) -> Self {
+        match text {
+            Text::Missing => Self::Nothing,
+            Text::NotAString => Self::NotText,
+            Text::Is(text) => Self::Text(text),
+        }
+    }
 }
 
 impl Recognised {
@@ -210,12 +223,27 @@ pub enum Unrecognised<'a> {
     InvalidMeta,
 }
 
+impl Unrecognised<'_> {
+    /// Its entry in the registry.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Unsupported { .. } => Reason::UnsupportedProtocolVersion,
+            Self::Mismatch => Reason::HeaderMismatch,
+            Self::HeaderMissing => Reason::HeaderMissing,
+            Self::HeaderRepeated => Reason::HeaderRepeated,
+            Self::HeaderMalformed => Reason::HeaderMalformed,
+            Self::InvalidMeta => Reason::InvalidParams,
+        }
+    }
+}
+
 /// Establishes the revision of an exchange from its header and its body.
 ///
 /// # Errors
 ///
 /// Where they contradict each other, or say a revision that is not known here on anything but an `initialize`.
-pub fn recognise<'a>(header: VersionHeader<'a>, message: &Message<'a>) -> Result<Recognised, Unrecognised<'a>> {
+pub fn recognise<'a>(header: VersionHeader<'a>, message: &Statement<'a>) -> Result<Recognised, Unrecognised<'a>> {
     match header {
         VersionHeader::Repeated => return Err(Unrecognised::HeaderRepeated),
         VersionHeader::Malformed => return Err(Unrecognised::HeaderMalformed),

@@ -6,8 +6,8 @@ fn header(value: &str) -> VersionHeader<'_> {
     VersionHeader::read(std::iter::once(value.as_bytes()))
 }
 
-fn request<'a>(method: &'a str, params: Said<'a>, meta: Said<'a>) -> Message<'a> {
-    Message { method: Some(method), is_request: true, params, meta }
+fn request<'a>(method: &'a str, params: Said<'a>, meta: Said<'a>) -> Statement<'a> {
+    Statement { method: Some(method), is_request: true, params, meta }
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn a_session_is_recognised_by_its_header() {
     // The server is left to say which member of `_meta` it misses (-32602); the mirrored headers are required.
     assert_eq!(recognise(header("2026-07-28"), &call), Ok(Recognised::Known(STATELESS)));
     assert_eq!(recognise(VersionHeader::Absent, &call), Ok(Recognised::Assumed(Revision::V2025_03_26)));
-    let response = Message::default();
+    let response = Statement::default();
     assert_eq!(recognise(header("2025-11-25"), &response), Ok(Recognised::Known(Revision::V2025_11_25)));
 }
 
@@ -117,10 +117,10 @@ fn an_unknown_header_is_unsupported_on_all_but_initialize() {
     for method in ["tools/call", "tools/list", "server/discover", "notifications/initialized", "ping", "Initialize"] {
         let message = request(method, Said::Nothing, Said::Nothing);
         assert_eq!(recognise(header("2099-01-01"), &message), unsupported, "{method}");
-        let notification = Message { is_request: false, ..message };
+        let notification = Statement { is_request: false, ..message };
         assert_eq!(recognise(header("2099-01-01"), &notification), unsupported, "{method}");
     }
-    assert_eq!(recognise(header("2099-01-01"), &Message::default()), unsupported);
+    assert_eq!(recognise(header("2099-01-01"), &Statement::default()), unsupported);
 }
 
 #[test]
@@ -142,7 +142,8 @@ fn a_stateless_request_says_the_same_twice() {
 
 #[test]
 fn a_notification_needs_no_header() {
-    let message = Message { is_request: false, ..request("notifications/x", Said::Nothing, Said::Text("2026-07-28")) };
+    let message =
+        Statement { is_request: false, ..request("notifications/x", Said::Nothing, Said::Text("2026-07-28")) };
     assert_eq!(recognise(VersionHeader::Absent, &message), Ok(Recognised::Known(STATELESS)));
     assert_eq!(recognise(header("2025-11-25"), &message), Err(Unrecognised::Mismatch));
 }

@@ -1,0 +1,268 @@
+//! Mirrored headers: parts of the body repeated in header fields, for those who do not read the body.
+//!
+//! `MCP-Protocol-Version`, `Mcp-Method`, `Mcp-Name` and `Mcp-Param-*` (MCP 2026-07-28, basic/transports/streamable-http,
+//! Request Metadata). The body decides; a header can only contradict it, and then the request is refused, whatever its
+//! revision. Only 2026-07-28 and later require them, and no revision makes them trusted. What the version header says
+//! is the business of [`crate::revision`].
+
+mod number;
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+use crate::field;
+use crate::json::unescape;
+use crate::method::Method;
+use crate::refusal::Reason;
+use crate::revision::{self, Revision};
+
+/// Bound of one mirrored header's value in bytes, before anything is decoded. The longest name that is read from a body
+/// fits in, in base64 too.
+pub const MAX_VALUE_BYTES: usize = 12 * 1024;
+
+/// Bound of how many mirrored headers one request may have.
+pub const MAX_HEADERS: usize = 64;
+
+const METHOD: &[u8] = b"mcp-method";
+const NAME: &[u8] = b"mcp-name";
+const PARAM_PREFIX: &[u8] = b"mcp-param-";
+
+/// Which mirrored header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Header {
+    /// `MCP-Protocol-Version`
+    ProtocolVersion,
+    /// `Mcp-Method`
+    Method,
+    /// `Mcp-Name`
+    Name,
+    /// One of `Mcp-Param-*`.
+    Param,
+}
+
+impl Header {
+    /// Which one a field name is, in any case.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Option<Self> {
+        let prefix = name.get(..PARAM_PREFIX.len());
+        if name.eq_ignore_ascii_case(revision::HEADER.as_bytes()) {
+            Some(Self::ProtocolVersion)
+        } else if name.eq_ignore_ascii_case(METHOD) {
+            Some(Self::Method)
+        } else if name.eq_ignore_ascii_case(NAME) {
+            Some(Self::Name)
+        } else if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PARAM_PREFIX)) {
+            Some(Self::Param)
+        } else {
+            None
+        }
+    }
+
+    /// Its name as the specification writes it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::ProtocolVersion => "MCP-Protocol-Version",
+            Self::Method => "Mcp-Method",
+            Self::Name => "Mcp-Name",
+            Self::Param => "Mcp-Param",
+        }
+    }
+}
+
+/// What is wrong with a mirrored header.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Fault {
+    /// It does not say what the body says.
+    Mismatch,
+    /// It is there more than once, be it with one value.
+    Repeated,
+    /// The revision requires it, and it is not there.
+    Missing,
+    /// It cannot be read: too long, bytes that no header may have, or base64 that is none.
+    Malformed,
+}
+
+/// A mirrored header for which a request is refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
+#[error("{}: {fault:?}", .header.name())]
+pub struct Condemned {
+    /// Which header.
+    pub header: Header,
+    /// What is wrong with it.
+    pub fault: Fault,
+}
+
+impl Condemned {
+    /// Its entry in the registry.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self.fault {
+            Fault::Mismatch => Reason::HeaderMismatch,
+            Fault::Repeated => Reason::HeaderRepeated,
+            Fault::Missing => Reason::HeaderMissing,
+            Fault::Malformed => Reason::HeaderMalformed,
+        }
+    }
+}
+
+/// What the body says, to hold the headers against.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Facts<'a> {
+    /// The body is a batch. One header cannot speak for several messages.
+    pub is_batch: bool,
+    /// The message is a request. What headers a notification needs is not defined, so it needs none.
+    pub is_request: bool,
+    /// The revision, if it is established.
+    pub revision: Option<Revision>,
+    /// The method; none for a response.
+    pub method: Option<&'a str>,
+    /// What `params` says in the member that [`crate::method::TargetKind::named_by`] names, when it is a string.
+    pub name: Option<&'a str>,
+    /// The parameters that the tool's schema marks with `x-mcp-header`. A header that is not among them is let be: who
+    /// does not know an `Mcp-Param-*` header forwards it and ignores it (Server Behavior for Custom Headers).
+    pub params: &'a [Param<'a>],
+}
+
+/// A parameter that a tool's schema wants mirrored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Param<'a> {
+    /// The value of `x-mcp-header`: what follows `Mcp-Param-` in the header's name.
+    pub header: &'a str,
+    /// The value at the parameter's place in `params.arguments`, as JSON to the letter.
+    pub value: Option<&'a str>,
+}
+
+/// Condemns a request on its headers alone: a mirrored header that is repeated, too long, or has bytes that none may have.
+///
+/// Passing here allows nothing.
+///
+/// # Errors
+///
+/// The first header that is wrong.
+pub fn early<'h>(headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone) -> Result<(), Condemned> {
+    let mirrored = headers.filter_map(|(name, value)| Header::of(name).map(|header| (header, name, value)));
+    for (index, (header, name, value)) in mirrored.clone().enumerate() {
+        if index >= MAX_HEADERS || value.len() > MAX_VALUE_BYTES || field::text(value).is_none() {
+            return Err(Condemned { header, fault: Fault::Malformed });
+        }
+        if mirrored.clone().take(index).any(|(_, earlier, _)| earlier.eq_ignore_ascii_case(name)) {
+            return Err(Condemned { header, fault: Fault::Repeated });
+        }
+    }
+    Ok(())
+}
+
+/// Holds the mirrored headers of a request against one message of its body, [`early`] included.
+///
+/// # Errors
+///
+/// The header for which the request is to be refused.
+pub fn check<'h>(
+    headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone,
+    facts: &Facts<'_>,
+) -> Result<(), Condemned> {
+    early(headers.clone())?;
+    let value_of = |wanted| headers.clone().find(|(name, _)| Header::of(name) == Some(wanted)).map(|(_, value)| value);
+    if facts.is_batch {
+        let unfit = headers.clone().filter_map(|(name, _)| Header::of(name)).find(|h| *h != Header::ProtocolVersion);
+        return unfit.map_or(Ok(()), |header| Err(Condemned { header, fault: Fault::Mismatch }));
+    }
+    let known = facts.method.and_then(Method::lookup);
+    let required = facts.is_request && facts.revision.is_some_and(Revision::requires_mirrored_headers);
+    let wrong = |header| move |fault| Condemned { header, fault };
+
+    if required && value_of(Header::ProtocolVersion).is_none() {
+        return Err(Condemned { header: Header::ProtocolVersion, fault: Fault::Missing });
+    }
+    match value_of(Header::Method) {
+        Some(value) => compare_method(value, facts.method).map_err(wrong(Header::Method))?,
+        None if required => return Err(Condemned { header: Header::Method, fault: Fault::Missing }),
+        None => {}
+    }
+    let name_required = required && known.is_some_and(Method::requires_name_header);
+    match value_of(Header::Name) {
+        Some(value) => {
+            let body = known.and_then(|method| method.target.named_by()).and(facts.name);
+            compare_name(value, body).map_err(wrong(Header::Name))?;
+        }
+        None if name_required => return Err(Condemned { header: Header::Name, fault: Fault::Missing }),
+        None => {}
+    }
+    for param in facts.params {
+        let header = headers.clone().find(|(name, _)| is_param(name, param.header));
+        match header {
+            Some((_, value)) => compare_param(value, param.value).map_err(wrong(Header::Param))?,
+            None if required && param.value.is_some_and(|value| value != "null") => {
+                return Err(Condemned { header: Header::Param, fault: Fault::Missing });
+            }
+            None => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_param(name: &[u8], param: &str) -> bool {
+    let rest =
+        name.split_at_checked(PARAM_PREFIX.len()).filter(|(prefix, _)| prefix.eq_ignore_ascii_case(PARAM_PREFIX));
+    rest.is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(param.as_bytes()))
+}
+
+/// Methods are never encoded, and differ by case (Case Sensitivity).
+fn compare_method(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
+    let text = plain(value)?;
+    if body == Some(text) { Ok(()) } else { Err(Fault::Mismatch) }
+}
+
+fn compare_name(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
+    let text = decode(value)?;
+    if body == Some(text.as_ref()) { Ok(()) } else { Err(Fault::Mismatch) }
+}
+
+/// Compares the value of an `Mcp-Param-*` header with the JSON value it mirrors, to the letter as it stands in a body
+/// that was read strictly.
+///
+/// Strings are compared to the letter, integers by their value whatever their length or spelling (`42.0` is `42`),
+/// booleans as `true` and `false`. Nothing else can be mirrored: a header beside `null`, an array, an object or no value
+/// at all does not match.
+///
+/// # Errors
+///
+/// [`Fault::Malformed`] where the header cannot be read, [`Fault::Mismatch`] where it says another value.
+pub fn compare_param(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
+    let text = decode(value)?;
+    let same = match body {
+        Some(literal @ ("true" | "false")) => text == literal,
+        Some(json) if json.starts_with('"') => {
+            let letters = json.strip_prefix('"').and_then(|json| json.strip_suffix('"'));
+            letters.is_some_and(|letters| unescape(letters) == text)
+        }
+        Some(json) if json.starts_with(|first: char| first == '-' || first.is_ascii_digit()) => {
+            number::equal(&text, json)
+        }
+        _ => false,
+    };
+    if same { Ok(()) } else { Err(Fault::Mismatch) }
+}
+
+fn plain(value: &[u8]) -> Result<&str, Fault> {
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Fault::Malformed);
+    }
+    field::text(value).ok_or(Fault::Malformed)
+}
+
+/// The value that a header carries: its text, or what its base64 sentinel holds (Value Encoding). The sentinel's letters
+/// are matched exactly; anything else is the text itself.
+fn decode(value: &[u8]) -> Result<Cow<'_, str>, Fault> {
+    let text = plain(value)?;
+    let Some(inner) = text.strip_prefix("=?base64?") else { return Ok(Cow::Borrowed(text)) };
+    let Some(encoded) = inner.strip_suffix("?=") else {
+        // Begin and end share a letter: a sentinel to those who look at each alone, and text to others.
+        return if text.ends_with("?=") { Err(Fault::Malformed) } else { Ok(Cow::Borrowed(text)) };
+    };
+    let decoded = STANDARD.decode(encoded).map_err(|_| Fault::Malformed)?;
+    String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Fault::Malformed)
+}
