@@ -1,2 +1,48 @@
-//! Placeholder.
-fn main() {}
+//! The `meshward` tool: one file per subcommand.
+//!
+//! Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.
+
+mod completions;
+mod document;
+mod failure;
+mod serve;
+mod units;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory as _, Parser, Subcommand};
+
+/// MCP-aware filtering for Envoy and Istio sidecars, outside of Envoy.
+#[derive(Debug, Parser)]
+#[command(
+    name = "meshward",
+    version,
+    propagate_version = true,
+    after_help = "Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.\n\n\
+                  Examples:\n  \
+                  meshward serve --upstream http://127.0.0.1:3000 --config meshward.yaml\n  \
+                  meshward completions bash > ~/.local/share/bash-completion/completions/meshward"
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run a proxy with the module in front of an MCP server.
+    Serve(Box<serve::Args>),
+    /// Print the completion script of a shell.
+    Completions(completions::Args),
+}
+
+fn main() -> ExitCode {
+    let result = match Cli::parse().command {
+        Command::Serve(args) => serve::run(*args),
+        Command::Completions(args) => completions::run(&args, &mut Cli::command()),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
