@@ -1,1 +1,35 @@
-//! Placeholder until its first module.
+//! One HTTP exchange as a state machine.
+//!
+//! [`Exchange::handle`] takes one [`Input`] and writes [`Effects`]: what happened comes in, what is to be done goes
+//! out, and nothing in between touches the world. Time, randomness, connection properties and the shared store come
+//! in through [`Host`]. The work on a message itself is done by [`Stage`]s, in order.
+//!
+//! **The contract: every input is answered at once, by exactly one [`Flow`] and any number of effects, all of which the
+//! caller carries out before it hands in the next input.** A `Hold` is only ever answered while something more is
+//! sure to come: the rest of a body, or the end of a callout, which has a deadline.
+//!
+//! The machine works with and without header hold (`Settings::header_hold`). Without it the request's headers have
+//! left before the body is decided: the upstream may see headers of a refused request, never its body.
+
+#![forbid(unsafe_code)]
+
+mod callout;
+mod effect;
+mod endpoint;
+mod exchange;
+mod headers;
+mod host;
+mod input;
+mod media;
+mod settings;
+mod stage;
+
+pub use callout::{Callout, CalloutOutcome};
+pub use effect::{Effect, Effects, Flow, HeaderEdit, Level, Reply};
+pub use endpoint::{Endpoints, PathKind};
+pub use exchange::{BodyDemand, Exchange, Outcome, Pipeline};
+pub use headers::{Headers, KeptHeaders};
+pub use host::{Host, StoreError};
+pub use input::Input;
+pub use settings::{Batches, Responses, Settings};
+pub use stage::{Answer, Asked, Call, Decision, Stage, Target, Verdict};

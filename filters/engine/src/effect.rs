@@ -1,0 +1,93 @@
+//! What an exchange asks of its host.
+
+use meshward_wire::refusal::Reason;
+
+use crate::callout::Callout;
+
+/// Whether what arrived may go on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Flow {
+    /// Pass on what is held and what comes.
+    #[default]
+    Continue,
+    /// Keep it: more is to come before the decision, or the exchange was answered by a [`Reply`].
+    Hold,
+}
+
+/// The answer to one input.
+#[derive(Debug, PartialEq, Eq, Default)]
+pub struct Effects {
+    /// Whether the input may go on.
+    pub flow: Flow,
+    /// What else is to be done, in order, before the flow is obeyed.
+    pub list: Vec<Effect>,
+}
+
+impl Effects {
+    /// Ready for the next input; keeps its memory.
+    pub fn clear(&mut self) {
+        self.flow = Flow::Continue;
+        self.list.clear();
+    }
+
+    pub(crate) fn push(&mut self, effect: Effect) {
+        self.list.push(effect);
+    }
+
+    pub(crate) fn hold(&mut self) {
+        self.flow = Flow::Hold;
+    }
+}
+
+/// One thing to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Effect {
+    /// Answer the request here; the upstream gets no more of it. At most once in an exchange.
+    Reply(Reply),
+    /// Edit the request headers. Only ever asked for while they are at hand.
+    RequestHeader(HeaderEdit),
+    /// Edit the response headers. Only ever asked for while they are at hand.
+    ResponseHeader(HeaderEdit),
+    /// Put these bytes in the place of the whole body, or of the chunk, that the input showed.
+    ReplaceBody(Vec<u8>),
+    /// Call another service; its end comes back as `Input::CalloutResult`.
+    Callout(Callout),
+    /// Count a refusal of this reason, enforced or only observed.
+    CountRefusal {
+        /// Why.
+        reason: Reason,
+        /// Decided, but let pass (shadow mode).
+        shadow: bool,
+    },
+    /// A line for the host's log. Never holds arguments, results or header values.
+    Log(Level, String),
+}
+
+/// How loud a log line is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Level {
+    /// For whoever follows single decisions.
+    Info,
+    /// For whoever runs the proxy: something is wrong.
+    Warn,
+}
+
+/// A whole HTTP response.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Header fields, without `content-length`.
+    pub headers: Vec<(&'static str, String)>,
+    /// The content; empty for none.
+    pub body: Vec<u8>,
+}
+
+/// A change of one header field.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HeaderEdit {
+    /// Remove every field line of this name.
+    Remove(&'static str),
+    /// Have exactly one field line of this name.
+    Set(&'static str, Vec<u8>),
+}

@@ -1,0 +1,201 @@
+//! The machine itself: which input means what in which state. The two directions have a file each.
+
+mod decide;
+mod establish;
+mod request;
+mod response;
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use meshward_wire::limits::Limits;
+use meshward_wire::message::{OwnedId, Reader};
+use meshward_wire::refusal::Reason;
+
+use self::request::RequestState;
+use self::response::ResponseState;
+use crate::effect::{Effect, Effects, Level};
+use crate::headers::KeptHeaders;
+use crate::host::Host;
+use crate::input::Input;
+use crate::settings::{Responses, Settings};
+use crate::stage::{Asked, Stage};
+
+/// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
+pub struct Pipeline {
+    pub(crate) settings: Settings,
+    pub(crate) stages: Vec<Box<dyn Stage>>,
+    requests: Cell<Option<Reader>>,
+    responses: Cell<Option<Reader>>,
+}
+
+impl std::fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("settings", &self.settings)
+            .field("stages", &self.stages)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Pipeline {
+    /// A pipeline of stages, run in this order on requests.
+    #[must_use]
+    pub fn new(settings: Settings, stages: Vec<Box<dyn Stage>>) -> Self {
+        Self { settings, stages, requests: Cell::new(None), responses: Cell::new(None) }
+    }
+
+    /// Lends out the reader of requests. A reader that is already lent (or was lost) is simply made anew.
+    fn with_request_reader<T>(&self, work: impl FnOnce(&mut Reader) -> T) -> T {
+        let mut reader = self.requests.take().unwrap_or_else(|| Reader::new(self.settings.limits));
+        let done = work(&mut reader);
+        self.requests.set(Some(reader));
+        done
+    }
+
+    /// Likewise the reader of responses, which has the responses' bound.
+    fn with_response_reader<T>(&self, work: impl FnOnce(&mut Reader) -> T) -> T {
+        let mut reader = self.responses.take().unwrap_or_else(|| {
+            Reader::new(Limits { max_bytes: self.settings.max_response_bytes, ..self.settings.limits })
+        });
+        let done = work(&mut reader);
+        self.responses.set(Some(reader));
+        done
+    }
+
+    /// Whether any response may have to be read, which must be known when the request's head passes.
+    fn may_read_responses(&self) -> bool {
+        self.settings.responses == Responses::Strict || self.stages.iter().any(|stage| stage.reads_responses())
+    }
+}
+
+/// How a host should hand in a body.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BodyDemand {
+    /// Not at all: it passes.
+    Nothing,
+    /// Whole: its length while it grows, its bytes when it is complete.
+    Whole,
+    /// Piece by piece, as it comes.
+    Chunks,
+}
+
+/// How an exchange stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Not decided yet.
+    Open,
+    /// Not MCP: passed unread.
+    Passed,
+    /// Decided and let through.
+    Allowed,
+    /// Answered with a refusal.
+    Denied(Reason),
+    /// The exchange ended before it was decided, or a service that had to be asked failed.
+    Failed,
+}
+
+/// One HTTP request and its response.
+#[derive(Debug)]
+pub struct Exchange {
+    pipeline: Rc<Pipeline>,
+    request: RequestState,
+    response: ResponseState,
+    /// What is kept of the request's head for the body phase.
+    headers: Rc<KeptHeaders>,
+    asked: Asked,
+    /// Whether the response to what was asked is to be read.
+    reads_response: bool,
+    next_callout: u32,
+    outcome: Outcome,
+}
+
+impl Exchange {
+    /// A new exchange.
+    #[must_use]
+    pub fn new(pipeline: Rc<Pipeline>) -> Self {
+        Self {
+            pipeline,
+            request: RequestState::Start,
+            response: ResponseState::Start,
+            headers: Rc::default(),
+            asked: Asked::default(),
+            reads_response: false,
+            next_callout: 0,
+            outcome: Outcome::Open,
+        }
+    }
+
+    /// Takes one input and writes what is to be done about it. `effects` is expected to be clear.
+    pub fn handle(&mut self, input: Input<'_>, host: &mut dyn Host, effects: &mut Effects) {
+        match input {
+            Input::RequestHeaders { headers, end_of_stream } => {
+                self.request_headers(headers, end_of_stream, effects);
+            }
+            Input::RequestBodyGrew { buffered } => self.request_body_grew(buffered, effects),
+            Input::RequestBodyComplete { body } => self.request_body_complete(body, host, effects),
+            Input::ResponseHeaders { headers, end_of_stream } => {
+                self.response_headers(headers, end_of_stream, effects);
+            }
+            Input::ResponseBodyGrew { buffered } => self.response_body_grew(buffered, effects),
+            Input::ResponseBodyComplete { body } => self.response_body_complete(body, host, effects),
+            Input::ResponseBodyChunk { chunk, end_of_stream } => {
+                self.response_body_chunk(chunk, end_of_stream, host, effects);
+            }
+            Input::CalloutResult { id, outcome } => self.callout_result(id, outcome, host, effects),
+            Input::Tick => self.tick(host, effects),
+            Input::End => self.end(),
+        }
+    }
+
+    /// How the request body should come.
+    #[must_use]
+    pub const fn request_demand(&self) -> BodyDemand {
+        match self.request {
+            RequestState::Body | RequestState::NoBody | RequestState::Waiting(_) => BodyDemand::Whole,
+            RequestState::Start | RequestState::Passing | RequestState::Replied => BodyDemand::Nothing,
+        }
+    }
+
+    /// How the response body should come.
+    #[must_use]
+    pub const fn response_demand(&self) -> BodyDemand {
+        match self.response {
+            ResponseState::Whole => BodyDemand::Whole,
+            ResponseState::Events(_) | ResponseState::Substitute(_) => BodyDemand::Chunks,
+            ResponseState::Start | ResponseState::Passing => BodyDemand::Nothing,
+        }
+    }
+
+    /// Whether the response's head is of any interest. Where it is not, a host need not read it.
+    #[must_use]
+    pub const fn awaits_response(&self) -> bool {
+        self.reads_response && matches!(self.response, ResponseState::Start)
+    }
+
+    /// How the exchange stands.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    fn id(&self) -> Option<&OwnedId> {
+        self.asked.id.as_ref()
+    }
+
+    fn end(&mut self) {
+        if self.outcome == Outcome::Open {
+            self.outcome = Outcome::Failed;
+        }
+        self.request = RequestState::Replied;
+        self.response = ResponseState::Passing;
+    }
+
+    /// Counts a refusal and says it to the operator: the reason and the rule, nothing a client wrote.
+    fn note_refusal(effects: &mut Effects, by: &str, reason: Reason, rule: Option<&str>, shadow: bool) {
+        effects.push(Effect::CountRefusal { reason, shadow });
+        let verb = if shadow { "would refuse" } else { "refused" };
+        let rule = rule.map(|rule| format!(" by rule `{rule}`")).unwrap_or_default();
+        effects.push(Effect::Log(Level::Info, format!("{by} {verb} a message: {}{rule}", reason.name())));
+    }
+}

@@ -1,0 +1,208 @@
+//! The request side: the head, the body's arrival, and the replies.
+
+use std::rc::Rc;
+
+use meshward_wire::mirrored;
+use meshward_wire::refusal::{self, Reason};
+
+use super::decide::Waiting;
+use super::{Exchange, Outcome};
+use crate::effect::{Effect, Effects, HeaderEdit, Reply};
+use crate::endpoint::PathKind;
+use crate::headers::{Headers, KeptHeaders};
+use crate::host::Host;
+use crate::media::{self, Media};
+
+/// Where the request stands.
+#[derive(Debug)]
+pub(super) enum RequestState {
+    /// Its head has not come.
+    Start,
+    /// Nothing is left to decide: what comes passes.
+    Passing,
+    /// The body arrives and will be decided whole.
+    Body,
+    /// The method has no body in MCP, but the end has not come: whatever comes must be empty.
+    NoBody,
+    /// Complete; another service was asked.
+    Waiting(Box<Waiting>),
+    /// Answered here, or over.
+    Replied,
+}
+
+/// What of a request's head decides its way, gathered in one pass.
+#[derive(Debug, Default)]
+struct Head<'a> {
+    method: &'a [u8],
+    path: &'a [u8],
+    content_length: Option<&'a [u8]>,
+    overrides_method: bool,
+    /// Where another header says the request really goes, for servers that believe it.
+    rewritten_to: Option<&'a [u8]>,
+}
+
+impl<'a> Head<'a> {
+    fn gather(headers: Headers<'a>) -> Self {
+        let mut head = Self::default();
+        for (name, value) in headers.iter() {
+            match name {
+                b":method" => head.method = value,
+                b":path" => head.path = value,
+                b"content-length" => head.content_length = Some(value),
+                b"x-http-method-override" | b"x-http-method" | b"x-method-override" => head.overrides_method = true,
+                b"x-original-url" | b"x-rewrite-url" => head.rewritten_to = Some(value),
+                _ => {}
+            }
+        }
+        head
+    }
+
+    fn declared_length(&self) -> Option<usize> {
+        std::str::from_utf8(self.content_length?).ok()?.trim().parse().ok()
+    }
+}
+
+impl Exchange {
+    pub(super) fn request_headers(&mut self, headers: Headers<'_>, end_of_stream: bool, effects: &mut Effects) {
+        if !matches!(self.request, RequestState::Start) {
+            return;
+        }
+        let head = Head::gather(headers);
+        let settings = &self.pipeline.settings;
+        match settings.endpoints.classify(head.path) {
+            PathKind::Endpoint => {}
+            PathKind::LookAlike => return self.refuse(Reason::PathLookalike, effects),
+            PathKind::Other => {
+                let hidden = head.rewritten_to.is_some_and(|to| settings.endpoints.classify(to) != PathKind::Other);
+                if hidden {
+                    return self.refuse(Reason::PathLookalike, effects);
+                }
+                if settings.strict {
+                    return self.refuse(Reason::PathNotFound, effects);
+                }
+                self.request = RequestState::Passing;
+                self.response = super::ResponseState::Passing;
+                self.outcome = Outcome::Passed;
+                return;
+            }
+        }
+        if head.overrides_method {
+            return self.refuse(Reason::MethodOverride, effects);
+        }
+        match head.method {
+            b"POST" => self.post(headers, &head, end_of_stream, effects),
+            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(&head, end_of_stream, effects),
+            _ => self.refuse(Reason::MethodNotAllowed, effects),
+        }
+    }
+
+    fn post(&mut self, headers: Headers<'_>, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
+        if media::media(headers) != Media::Json {
+            return self.refuse(Reason::UnsupportedMediaType, effects);
+        }
+        if !media::is_identity(headers) {
+            return self.refuse(Reason::UnsupportedContentEncoding, effects);
+        }
+        if head.declared_length().is_some_and(|length| length > self.pipeline.settings.limits.max_bytes) {
+            return self.refuse(Reason::BodyTooLarge, effects);
+        }
+        let mut kept = KeptHeaders::default();
+        for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(b"mcp-")) {
+            kept.push(name, value);
+        }
+        if let Err(condemned) = mirrored::early(kept.iter()) {
+            return self.refuse(condemned.reason(), effects);
+        }
+        self.headers = Rc::new(kept);
+        if end_of_stream {
+            return self.refuse(Reason::EmptyBody, effects);
+        }
+        if self.pipeline.stages.iter().any(|stage| stage.edits_requests()) {
+            effects.push(Effect::RequestHeader(HeaderEdit::Remove("content-length")));
+        }
+        self.ask_for_readable_response(effects);
+        self.request = RequestState::Body;
+        self.hold_headers(effects);
+    }
+
+    /// GET opens a stream, DELETE ends a session, OPTIONS asks for permission: none of them has a body.
+    fn without_body(&mut self, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
+        if head.declared_length().is_some_and(|length| length > 0) {
+            return self.refuse(Reason::BodyNotAllowed, effects);
+        }
+        if head.method == b"GET" {
+            self.reads_response = self.pipeline.may_read_responses();
+            self.ask_for_readable_response(effects);
+        }
+        if end_of_stream {
+            self.request = RequestState::Passing;
+            self.outcome = Outcome::Allowed;
+        } else {
+            self.request = RequestState::NoBody;
+            self.hold_headers(effects);
+        }
+    }
+
+    /// A response that may have to be read must not come compressed.
+    fn ask_for_readable_response(&self, effects: &mut Effects) {
+        if self.pipeline.may_read_responses() {
+            effects.push(Effect::RequestHeader(HeaderEdit::Remove("accept-encoding")));
+        }
+    }
+
+    /// Lets the head wait for the decision, where the host can.
+    fn hold_headers(&self, effects: &mut Effects) {
+        if self.pipeline.settings.header_hold {
+            effects.hold();
+        }
+    }
+
+    pub(super) fn request_body_grew(&mut self, buffered: usize, effects: &mut Effects) {
+        match self.request {
+            RequestState::Body if buffered > self.pipeline.settings.limits.max_bytes => {
+                self.refuse(Reason::BodyTooLarge, effects);
+            }
+            RequestState::NoBody if buffered > 0 => self.refuse(Reason::BodyNotAllowed, effects),
+            RequestState::Passing => {}
+            _ => effects.hold(),
+        }
+    }
+
+    pub(super) fn request_body_complete(&mut self, body: &[u8], host: &mut dyn Host, effects: &mut Effects) {
+        match self.request {
+            RequestState::Body => self.decide(body, host, effects),
+            RequestState::NoBody if body.is_empty() => {
+                self.request = RequestState::Passing;
+                self.outcome = Outcome::Allowed;
+            }
+            RequestState::NoBody => self.refuse(Reason::BodyNotAllowed, effects),
+            RequestState::Passing => {}
+            // A body without a head, after a reply, or twice: nothing to let through.
+            RequestState::Start | RequestState::Waiting(_) | RequestState::Replied => effects.hold(),
+        }
+    }
+
+    /// Refuses a request of which no message could be read.
+    pub(super) fn refuse(&mut self, reason: Reason, effects: &mut Effects) {
+        self.refuse_as(reason, reason.http_status(), refusal::error_body(reason, self.id(), None, &[]), effects);
+    }
+
+    /// Answers with a refusal.
+    pub(super) fn refuse_as(&mut self, reason: Reason, status: u16, body: Vec<u8>, effects: &mut Effects) {
+        Self::note_refusal(effects, "engine", reason, None, false);
+        self.reply(reason, status, body, effects);
+    }
+
+    pub(super) fn reply(&mut self, reason: Reason, status: u16, body: Vec<u8>, effects: &mut Effects) {
+        let mut headers = vec![("content-type", "application/json".to_owned())];
+        if reason == Reason::MethodNotAllowed {
+            headers.push(("allow", "GET, POST, DELETE, OPTIONS".to_owned()));
+        }
+        effects.push(Effect::Reply(Reply { status, headers, body }));
+        effects.hold();
+        self.request = RequestState::Replied;
+        // The host shows us our own reply as a response: it is not the server's.
+        self.response = super::ResponseState::Passing;
+        self.outcome = Outcome::Denied(reason);
+    }
+}

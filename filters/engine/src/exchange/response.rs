@@ -1,0 +1,218 @@
+//! The response side: the head, JSON that is held until it is whole, and events that go on one by one.
+
+use std::rc::Rc;
+
+use meshward_wire::message::{Body, Message};
+use meshward_wire::refusal::{self, Reason};
+use meshward_wire::splice::Splices;
+use meshward_wire::sse::{Block, Decoder};
+
+use super::Exchange;
+use crate::effect::{Effect, Effects, HeaderEdit};
+use crate::headers::Headers;
+use crate::host::Host;
+use crate::media::{self, Media};
+use crate::stage::Answer;
+
+/// Where the response stands.
+#[derive(Debug)]
+pub(super) enum ResponseState {
+    /// Its head has not come.
+    Start,
+    /// Nothing is left to read: what comes passes.
+    Passing,
+    /// JSON, held until it is complete.
+    Whole,
+    /// Server-sent events.
+    Events(Box<Decoder>),
+    /// What comes is thrown away; first these bytes go in its place.
+    Substitute(Vec<u8>),
+}
+
+impl Exchange {
+    pub(super) fn response_headers(&mut self, headers: Headers<'_>, end_of_stream: bool, effects: &mut Effects) {
+        if !matches!(self.response, ResponseState::Start) {
+            return;
+        }
+        self.response = ResponseState::Passing;
+        let success = headers.first(":status").is_some_and(|status| status.first() == Some(&b'2'));
+        // No client reads a result out of an error status; 202 and 204 have no content.
+        if !self.reads_response || !success || end_of_stream {
+            return;
+        }
+        self.response = if !media::is_identity(headers) {
+            self.substitute_head(Reason::UnreadableResponse, effects)
+        } else {
+            match media::media(headers) {
+                Media::Json => ResponseState::Whole,
+                Media::EventStream => {
+                    ResponseState::Events(Box::new(Decoder::new(self.pipeline.settings.max_response_bytes)))
+                }
+                Media::Other => self.substitute_head(Reason::UnreadableResponse, effects),
+            }
+        };
+        effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-length")));
+    }
+
+    fn substitute_head(&self, reason: Reason, effects: &mut Effects) -> ResponseState {
+        Self::note_refusal(effects, "engine", reason, None, false);
+        effects.push(Effect::ResponseHeader(HeaderEdit::Set("content-type", b"application/json".to_vec())));
+        effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-encoding")));
+        ResponseState::Substitute(self.error(reason))
+    }
+
+    fn error(&self, reason: Reason) -> Vec<u8> {
+        refusal::error_body(reason, self.id(), None, &[])
+    }
+
+    pub(super) fn response_body_grew(&mut self, buffered: usize, effects: &mut Effects) {
+        if !matches!(self.response, ResponseState::Whole) {
+            return;
+        }
+        if buffered > self.pipeline.settings.max_response_bytes {
+            Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
+            effects.push(Effect::ReplaceBody(self.error(Reason::ResponseTooLarge)));
+            self.response = ResponseState::Substitute(Vec::new());
+        } else {
+            effects.hold();
+        }
+    }
+
+    pub(super) fn response_body_complete(&mut self, body: &[u8], host: &mut dyn Host, effects: &mut Effects) {
+        if !matches!(self.response, ResponseState::Whole) {
+            return;
+        }
+        self.response = ResponseState::Passing;
+        let replacement = match self.judge(body, host, effects) {
+            Judged::Unchanged => return,
+            Judged::Changed(bytes) => bytes,
+            Judged::Dropped => self.error(Reason::UnreadableResponse),
+        };
+        effects.push(Effect::ReplaceBody(replacement));
+    }
+
+    pub(super) fn response_body_chunk(
+        &mut self,
+        chunk: &[u8],
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
+        match std::mem::replace(&mut self.response, ResponseState::Passing) {
+            ResponseState::Events(decoder) => self.events(decoder, chunk, end_of_stream, host, effects),
+            ResponseState::Substitute(bytes) => {
+                effects.push(Effect::ReplaceBody(bytes));
+                self.response = ResponseState::Substitute(Vec::new());
+            }
+            state => self.response = state,
+        }
+    }
+
+    /// Lets every complete event go on at once, and keeps the beginning of the next.
+    fn events(
+        &mut self,
+        mut decoder: Box<Decoder>,
+        chunk: &[u8],
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
+        let mut out = Vec::with_capacity(chunk.len());
+        let mut blocks = decoder.feed(chunk);
+        let unreadable = loop {
+            match blocks.next_block() {
+                Ok(Some(block)) => self.judge_block(&block, host, effects, &mut out),
+                Ok(None) => break false,
+                Err(_) => break true,
+            }
+        };
+        drop(blocks);
+        if unreadable {
+            Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
+            out.extend_from_slice(b"data: ");
+            out.extend(self.error(Reason::ResponseTooLarge));
+            out.extend_from_slice(b"\n\n");
+            self.response = ResponseState::Substitute(Vec::new());
+        } else if end_of_stream {
+            // The standard has clients throw an unfinished event away, but not all of them do.
+            if let Some(block) = decoder.finish() {
+                self.judge_block(&block, host, effects, &mut out);
+            }
+        } else {
+            self.response = ResponseState::Events(decoder);
+        }
+        if out != chunk {
+            effects.push(Effect::ReplaceBody(out));
+        }
+    }
+
+    /// Writes one block of a stream as it is, with other data, or not at all.
+    fn judge_block(&mut self, block: &Block<'_>, host: &mut dyn Host, effects: &mut Effects, out: &mut Vec<u8>) {
+        // `endpoint` is the one event of MCP that carries no message (2024-11-05, HTTP with SSE): a path.
+        let judged = match block.data() {
+            Some(data) if !data.is_empty() && block.event_type() != Some(b"endpoint") => {
+                self.judge(&data, host, effects)
+            }
+            _ => Judged::Unchanged,
+        };
+        match judged {
+            Judged::Unchanged => out.extend_from_slice(block.raw()),
+            Judged::Changed(data) => block.write_with_data(&data, out),
+            Judged::Dropped => {}
+        }
+    }
+
+    /// Reads what the server sent as messages and asks every stage about each.
+    fn judge(&mut self, text: &[u8], host: &mut dyn Host, effects: &mut Effects) -> Judged {
+        let pipeline = Rc::clone(&self.pipeline);
+        let body = match pipeline.with_response_reader(|reader| reader.read(text)) {
+            Ok(body) => body,
+            Err(_) => {
+                Self::note_refusal(effects, "engine", Reason::UnreadableResponse, None, false);
+                return match self.id() {
+                    Some(_) => Judged::Changed(self.error(Reason::UnreadableResponse)),
+                    None => Judged::Dropped,
+                };
+            }
+        };
+        match body {
+            Body::One(message) => match self.ask_stages(&message, host) {
+                Answer::Pass => Judged::Unchanged,
+                Answer::Replace(bytes) => Judged::Changed(bytes),
+                Answer::Drop => Judged::Dropped,
+            },
+            Body::Batch(messages) => {
+                let mut splices = Splices::default();
+                for message in &messages {
+                    match self.ask_stages(message, host) {
+                        Answer::Pass => {}
+                        Answer::Replace(bytes) => splices.replace(message.span(), bytes),
+                        Answer::Drop => splices.remove_element(message.span()),
+                    }
+                }
+                if splices.is_empty() {
+                    return Judged::Unchanged;
+                }
+                splices.apply(text).map_or(Judged::Dropped, Judged::Changed)
+            }
+        }
+    }
+
+    /// The first stage that does not pass a message decides; later stages see only what passes.
+    fn ask_stages(&self, message: &Message<'_>, host: &mut dyn Host) -> Answer {
+        for stage in &self.pipeline.stages {
+            match stage.response(message, &self.asked, host) {
+                Answer::Pass => {}
+                other => return other,
+            }
+        }
+        Answer::Pass
+    }
+}
+
+/// What became of a text.
+enum Judged {
+    Unchanged,
+    Changed(Vec<u8>),
+    Dropped,
+}

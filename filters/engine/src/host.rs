@@ -1,0 +1,29 @@
+//! What a stage may ask of the host while it decides.
+
+/// The world outside an exchange: time, randomness, the connection's properties, the store shared by all workers.
+pub trait Host {
+    /// Time since 1970-01-01 UTC in nanoseconds.
+    fn now(&self) -> u64;
+    /// Fills with bytes nobody can foresee; `false` when there is no source.
+    fn random(&self, into: &mut [u8]) -> bool;
+    /// A property of the connection or request by its path, as the host serialises it.
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
+    /// The value under a key of the shared store, and its version for [`Host::store_set`].
+    fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
+    /// Writes a value: only over the given version when there is one.
+    ///
+    /// # Errors
+    /// [`StoreError::Changed`] when another worker wrote in between, [`StoreError::Refused`] when the host would not.
+    fn store_set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), StoreError>;
+}
+
+/// Why the shared store was not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// Another worker wrote since the version was read.
+    #[error("the value was changed by another worker")]
+    Changed,
+    /// The host refused.
+    #[error("the host refused the write")]
+    Refused,
+}

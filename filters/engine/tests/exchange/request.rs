@@ -1,0 +1,225 @@
+//! The request side: what passes, what is refused, and when.
+
+use crate::support::*;
+use meshward_engine::*;
+
+fn with(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
+    POST.iter()
+        .copied()
+        .filter(|(name, _)| !extra.iter().any(|(n, _)| n == name && *n != "x-keep"))
+        .chain(extra.iter().copied())
+        .collect()
+}
+
+#[test]
+fn heads_are_refused_before_any_body() {
+    for (head, status, reason) in [
+        (with(&[(":path", "/mcp/")]), 404, "path_lookalike"),
+        (with(&[(":method", "PUT")]), 405, "method_not_allowed"),
+        (with(&[(":method", "post")]), 405, "method_not_allowed"),
+        (with(&[(":method", "HEAD")]), 405, "method_not_allowed"),
+        (with(&[("content-type", "text/plain")]), 415, "unsupported_media_type"),
+        (with(&[("content-encoding", "gzip")]), 415, "unsupported_content_encoding"),
+        (with(&[("x-http-method-override", "GET")]), 400, "method_override"),
+        (with(&[("content-length", "1001")]), 413, "body_too_large"),
+        (with(&[(":path", "/other"), ("x-original-url", "/mcp")]), 404, "path_lookalike"),
+        (with(&[(":method", "GET"), ("content-length", "1")]), 400, "body_not_allowed"),
+    ] {
+        let mut driver = Driver::new(settings(), vec![]);
+        driver.request(&head, false);
+        let (got_status, got_reason, body) = driver.refusal().unwrap_or_else(|| panic!("{head:?} passed"));
+        assert_eq!((got_status, &*got_reason), (status, reason), "{head:?}");
+        assert_eq!(body.get("id"), None);
+        assert!(matches!(driver.exchange.outcome(), Outcome::Denied(_)));
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        assert_eq!((driver.effects.flow, driver.effects.list.len()), (Flow::Hold, 0), "nothing goes on after a reply");
+    }
+}
+
+#[test]
+fn what_is_not_mcp_passes_unless_strict() {
+    for (path, method) in
+        [("/healthz", "GET"), ("/", "POST"), ("/.well-known/oauth-protected-resource", "GET"), ("*", "OPTIONS")]
+    {
+        let mut driver = Driver::new(settings(), vec![]);
+        assert_eq!(driver.request(&[(":method", method), (":path", path)], false), &Effects::default());
+        assert_eq!(
+            (driver.exchange.request_demand(), driver.exchange.outcome()),
+            (BodyDemand::Nothing, Outcome::Passed)
+        );
+        let mut driver = Driver::new(Settings { strict: true, ..settings() }, vec![]);
+        driver.request(&[(":method", method), (":path", path)], false);
+        assert_eq!(driver.refusal().map(|r| r.0), Some(404));
+    }
+}
+
+#[test]
+fn a_method_without_a_body_passes_and_one_with_a_body_does_not() {
+    for method in ["GET", "DELETE", "OPTIONS"] {
+        let head = [(":method", method), (":path", "/mcp?x=1")];
+        let mut driver = Driver::new(settings(), vec![]);
+        assert_eq!(driver.request(&head, true), &Effects::default());
+        assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
+
+        let mut driver = Driver::new(settings(), vec![]);
+        driver.request(&head, false);
+        driver.handle(Input::RequestBodyComplete { body: b"" });
+        assert_eq!((driver.effects.flow, driver.exchange.outcome()), (Flow::Continue, Outcome::Allowed));
+
+        for grows in [true, false] {
+            let mut driver = Driver::new(settings(), vec![]);
+            driver.request(&head, false);
+            driver.handle(if grows {
+                Input::RequestBodyGrew { buffered: 1 }
+            } else {
+                Input::RequestBodyComplete { body: b"{" }
+            });
+            assert_eq!(driver.refusal().map(|r| r.1).as_deref(), Some("body_not_allowed"), "{method}");
+        }
+    }
+}
+
+#[test]
+fn headers_wait_only_where_the_host_can_hold_them() {
+    for hold in [false, true] {
+        let mut driver = Driver::new(Settings { header_hold: hold, ..settings() }, vec![]);
+        let flow = if hold { Flow::Hold } else { Flow::Continue };
+        assert_eq!(driver.request(POST, false).flow, flow);
+        assert_eq!(driver.handle(Input::RequestBodyGrew { buffered: 10 }).flow, Flow::Hold);
+        assert_eq!(driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() }), &Effects::default());
+        assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
+    }
+}
+
+#[test]
+fn bodies_are_bounded_at_the_edge() {
+    for (buffered, passes) in [(999, true), (1000, true), (1001, false)] {
+        let mut driver = Driver::new(settings(), vec![]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyGrew { buffered });
+        assert_eq!(driver.refusal().is_none(), passes, "{buffered}");
+    }
+}
+
+#[test]
+fn messages_are_refused_with_their_id() {
+    let call_with = |rest: &str| format!(r#"{{"jsonrpc":"2.0","id":"x1",{rest}}}"#);
+    for (head, body, status, reason, id) in [
+        (vec![], call("deny"), 200, "denied", "7"),
+        (vec![], r#"{"jsonrpc":"2.0","method":"tools/call","params":{"name":"deny"}}"#.into(), 403, "denied", ""),
+        (vec![], call_with(r#""method":"tools/call""#), 400, "invalid_params", "\"x1\""),
+        (vec![], call_with(r#""method":"tools/call","params":{"name":1}"#), 400, "invalid_params", "\"x1\""),
+        (
+            vec![],
+            call_with(r#""method":"tools/call","params":{"name":"a","arguments":[]}"#),
+            400,
+            "invalid_params",
+            "\"x1\"",
+        ),
+        (vec![], call_with(r#""method":"resources/read","params":{"name":"a"}"#), 400, "invalid_params", "\"x1\""),
+        (vec![], call_with(r#""method":"prompts/get","params":{"uri":"a"}"#), 400, "invalid_params", "\"x1\""),
+        (
+            vec![],
+            call_with(r#""method":"completion/complete","params":{"ref":{"type":"x","name":"a"}}"#),
+            400,
+            "invalid_params",
+            "\"x1\"",
+        ),
+        (vec![], r#"{"jsonrpc":"2.0","id":7"#.into(), 400, "truncated_json", "7"),
+        (vec![], format!("[{}]", call("get")), 400, "batch_refused", ""),
+        (vec![("mcp-protocol-version", "1999-01-01")], call("get"), 400, "unsupported_protocol_version", "7"),
+        (vec![], call("clash"), 500, "internal_error", "7"),
+    ] {
+        let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+        driver.request(&with(&head), false);
+        driver.handle(Input::RequestBodyComplete { body: body.as_bytes() });
+        let (got_status, got_reason, reply) = driver.refusal().unwrap_or_else(|| panic!("{body} passed"));
+        assert_eq!((got_status, &*got_reason), (status, reason), "{body}");
+        assert_eq!(reply.get("id").map(ToString::to_string).unwrap_or_default(), id, "{body}");
+    }
+}
+
+#[test]
+fn observing_counts_and_lets_pass() {
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: call("observe").as_bytes() });
+    assert_eq!((driver.effects.flow, driver.exchange.outcome()), (Flow::Continue, Outcome::Allowed));
+    assert!(driver.effects.list.iter().any(|effect| matches!(effect, Effect::CountRefusal { shadow: true, .. })));
+}
+
+#[test]
+fn edits_take_the_length_away_first() {
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    assert!(driver.effects.list.contains(&Effect::RequestHeader(HeaderEdit::Remove("content-length"))));
+    assert!(driver.effects.list.contains(&Effect::RequestHeader(HeaderEdit::Remove("accept-encoding"))));
+    driver.handle(Input::RequestBodyComplete { body: call("edit").as_bytes() });
+    let edited = driver.replaced().unwrap();
+    assert_eq!(edited, call("edit").replace(r#""name""#, r#""_meta":{"t":1},"name""#));
+}
+
+#[test]
+fn one_refused_message_refuses_its_batch() {
+    let settings = || Settings { batches: Batches::Inspect, ..settings() };
+    let notification = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let other = call("get").replace(":7", ":\"8\"");
+
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    let body = format!("[{notification},{},{other}]", call("deny"));
+    driver.handle(Input::RequestBodyComplete { body: body.as_bytes() });
+    let (status, _, reply) = driver.refusal().unwrap();
+    let ids: Vec<_> = reply
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|e| (e["id"].to_string(), e["error"]["data"]["reason"].to_string()))
+        .collect();
+    assert_eq!(status, 200);
+    assert_eq!(ids, [("7".into(), "\"denied\"".into()), ("\"8\"".into(), "\"batch_refused\"".into())]);
+
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: format!("[{notification},{other}]").as_bytes() });
+    assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
+
+    for head in [("mcp-protocol-version", "2025-06-18"), ("mcp-method", "tools/call")] {
+        let mut driver = Driver::new(settings(), vec![]);
+        driver.request(&with(&[head]), false);
+        driver.handle(Input::RequestBodyComplete { body: format!("[{other}]").as_bytes() });
+        assert!(driver.refusal().is_some(), "{head:?}");
+    }
+}
+
+#[test]
+fn a_callout_holds_the_request_until_it_ends() {
+    let answered = |status| CalloutOutcome::Answered { status, body: Vec::new() };
+    for (outcome, passes) in [(answered(200), true), (answered(403), false), (CalloutOutcome::Failed, false)] {
+        let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("ask").as_bytes() });
+        assert_eq!(driver.effects.flow, Flow::Hold);
+        let Some(Effect::Callout(Callout { id, .. })) = driver.effects.list.first() else {
+            panic!("{:?}", driver.effects)
+        };
+        let id = *id;
+        assert_eq!(driver.handle(Input::CalloutResult { id: id + 1, outcome: answered(200) }).flow, Flow::Hold);
+        driver.handle(Input::CalloutResult { id, outcome });
+        assert_eq!(driver.exchange.outcome() == Outcome::Allowed, passes);
+        assert_eq!(driver.effects.flow == Flow::Continue, passes);
+    }
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: call("ask").as_bytes() });
+    driver.host.now.set(4_999_999);
+    assert_eq!(driver.handle(Input::Tick).flow, Flow::Hold);
+    assert!(driver.refusal().is_none());
+    driver.host.now.set(5_000_000);
+    driver.handle(Input::Tick);
+    assert_eq!(
+        driver.refusal().map(|r| r.1).as_deref(),
+        Some("internal_error"),
+        "a service that never answers has failed"
+    );
+}

@@ -1,0 +1,185 @@
+//! The response side: JSON that is held, events that go on one by one, and what takes the place of the unreadable.
+
+use crate::support::*;
+use meshward_engine::*;
+
+const JSON: &[(&str, &str)] = &[(":status", "200"), ("content-type", "application/json"), ("content-length", "9")];
+const EVENTS: &[(&str, &str)] = &[(":status", "200"), ("content-type", "text/event-stream")];
+
+/// An exchange whose request has passed.
+fn asked(settings: Settings, tool: &str) -> Driver {
+    let mut driver = Driver::new(settings, vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: call(tool).as_bytes() });
+    assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
+    driver
+}
+
+fn result(word: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":7,"result":{{"x":"{word}"}}}}"#)
+}
+
+fn error(reason: &str, body: &str) {
+    let body: serde_json::Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{body}: {e}"));
+    assert_eq!(body["error"]["data"]["reason"], reason, "{body}");
+    assert_eq!(body["id"], 7);
+}
+
+#[test]
+fn json_is_held_and_judged_whole() {
+    for (body, expected) in [
+        (result("fine"), Ok(None)),
+        (result("replace"), Ok(Some("{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}"))),
+        (result("drop"), Err("unreadable_response")),
+        ("{".into(), Err("unreadable_response")),
+        (result("a").replace("\"x\"", "\"x\":1,\"x\""), Err("unreadable_response")),
+    ] {
+        let mut driver = asked(settings(), "get");
+        driver.response(JSON, false);
+        assert!(driver.effects.list.contains(&Effect::ResponseHeader(HeaderEdit::Remove("content-length"))));
+        assert_eq!(driver.exchange.response_demand(), BodyDemand::Whole);
+        assert_eq!(driver.handle(Input::ResponseBodyGrew { buffered: 5 }).flow, Flow::Hold);
+        driver.handle(Input::ResponseBodyComplete { body: body.as_bytes() });
+        assert_eq!(driver.effects.flow, Flow::Continue);
+        match expected {
+            Ok(replaced) => assert_eq!(driver.replaced().as_deref(), replaced),
+            Err(reason) => error(reason, &driver.replaced().unwrap()),
+        }
+    }
+}
+
+#[test]
+fn batches_of_responses_lose_what_is_dropped() {
+    let mut driver = asked(settings(), "get");
+    driver.response(JSON, false);
+    let body = format!("[{},{},{}]", result("a"), result("drop"), result("c"));
+    driver.handle(Input::ResponseBodyComplete { body: body.as_bytes() });
+    assert_eq!(driver.replaced().unwrap(), format!("[{},{}]", result("a"), result("c")));
+}
+
+#[test]
+fn too_long_a_response_is_replaced_and_its_rest_thrown_away() {
+    for (buffered, passes) in [(999, true), (1000, true), (1001, false)] {
+        let mut driver = asked(settings(), "get");
+        driver.response(JSON, false);
+        driver.handle(Input::ResponseBodyGrew { buffered });
+        assert_eq!(driver.replaced().is_none(), passes);
+        if !passes {
+            assert_eq!(driver.effects.flow, Flow::Continue);
+            error("response_too_large", &driver.replaced().unwrap());
+            driver.handle(Input::ResponseBodyChunk { chunk: b"more", end_of_stream: true });
+            assert_eq!(driver.replaced().as_deref(), Some(""));
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_read_never_passes() {
+    for head in [
+        vec![(":status", "200"), ("content-type", "text/html")],
+        vec![(":status", "200")],
+        vec![(":status", "200"), ("content-type", "application/json"), ("content-encoding", "gzip")],
+    ] {
+        let mut driver = asked(settings(), "get");
+        driver.response(&head, false);
+        let json = Effect::ResponseHeader(HeaderEdit::Set("content-type", b"application/json".to_vec()));
+        assert!(driver.effects.list.contains(&json));
+        driver.handle(Input::ResponseBodyChunk { chunk: b"<html>", end_of_stream: false });
+        error("unreadable_response", &driver.replaced().unwrap());
+        driver.handle(Input::ResponseBodyChunk { chunk: b"</html>", end_of_stream: true });
+        assert_eq!(driver.replaced().as_deref(), Some(""));
+    }
+}
+
+#[test]
+fn responses_nobody_reads_pass() {
+    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"# });
+    assert!(!driver.exchange.awaits_response());
+    for status in ["202", "400", "401", "500"] {
+        let mut driver = asked(settings(), "get");
+        driver.response(&[(":status", status), ("content-type", "text/plain")], status == "202");
+        assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing, "{status}");
+        assert_eq!(driver.effects, Effects::default());
+    }
+}
+
+/// Feeds a stream in pieces and returns what goes on, piece by piece.
+fn stream(driver: &mut Driver, pieces: &[&[u8]]) -> Vec<String> {
+    driver.response(EVENTS, false);
+    let last = pieces.len();
+    pieces
+        .iter()
+        .enumerate()
+        .map(|(i, piece)| {
+            driver.handle(Input::ResponseBodyChunk { chunk: piece, end_of_stream: i + 1 == last });
+            assert_eq!(driver.effects.flow, Flow::Continue, "a stream is never held");
+            driver.replaced().unwrap_or_else(|| String::from_utf8(piece.to_vec()).unwrap())
+        })
+        .collect()
+}
+
+#[test]
+fn an_event_goes_on_when_it_is_complete() {
+    let event = format!("event: message\nid: 1\ndata: {}\n\n", result("fine"));
+    let (head, tail) = event.split_at(30);
+    let mut driver = asked(settings(), "get");
+    let out = stream(&mut driver, &[b": hello\n\n", event.as_bytes(), head.as_bytes(), tail.as_bytes(), b""]);
+    assert_eq!(out, [": hello\n\n", &event, "", &event, ""]);
+}
+
+#[test]
+fn each_event_is_judged() {
+    let fine = format!("data: {}\n\n", result("fine"));
+    let text = format!(
+        "id: 0\ndata:\n\n{fine}event: message\nid: 1\ndata: {}\n\ndata: {}\n\ndata: {{\n\n{fine}",
+        result("replace"),
+        result("drop")
+    );
+    let whole = stream(&mut asked(settings(), "get"), &[text.as_bytes(), b""]).concat();
+    assert!(
+        whole.starts_with(&format!(
+            "id: 0\ndata:\n\n{fine}event: message\nid: 1\ndata: {{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{{}}}}\n\n"
+        )),
+        "{whole}"
+    );
+    assert!(whole.contains("unreadable_response") && whole.ends_with(&fine) && !whole.contains("drop"));
+    for cut in 0..=text.len() {
+        let pieces = stream(&mut asked(settings(), "get"), &[&text.as_bytes()[..cut], &text.as_bytes()[cut..], b""]);
+        assert_eq!(pieces.concat(), whole, "cut at {cut}");
+    }
+}
+
+#[test]
+fn what_a_stream_ends_in_is_judged_too() {
+    let out = stream(&mut asked(settings(), "get"), &[format!("data: {}", result("drop")).as_bytes(), b""]).concat();
+    assert!(!out.contains("drop"), "a client may read an event without its blank line: {out}");
+    let text = format!("data: {}\n", result("fine"));
+    assert_eq!(stream(&mut asked(settings(), "get"), &[text.as_bytes(), b""]).concat(), text);
+}
+
+#[test]
+fn an_endless_event_ends_the_stream_with_an_error() {
+    let mut driver = asked(settings(), "get");
+    let out = stream(&mut driver, &[b"data: ", &[b'x'; 600], &[b'x'; 600], b"\n\ndata: more\n\n", b""]).concat();
+    assert!(out.contains("response_too_large") && !out.contains("xxx") && !out.contains("more"), "{out}");
+}
+
+#[test]
+fn strict_reads_every_response_and_get_streams() {
+    let strict = || Settings { responses: Responses::Strict, ..settings() };
+    let mut driver = Driver::new(strict(), vec![]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"# });
+    driver.response(JSON, false);
+    driver.handle(Input::ResponseBodyComplete { body: b"{}" });
+    error("unreadable_response", &driver.replaced().unwrap());
+
+    let mut driver = Driver::new(strict(), vec![]);
+    driver.request(&[(":method", "GET"), (":path", "/mcp")], true);
+    let ping = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n\n";
+    let endpoint = "event: endpoint\ndata: /messages?session=1\n\n";
+    let out = stream(&mut driver, &[endpoint.as_bytes(), ping.as_bytes(), b"data: nonsense\n\n", ping.as_bytes(), b""]);
+    assert_eq!(out, [endpoint, ping, "", ping, ""]);
+}

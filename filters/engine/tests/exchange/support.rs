@@ -1,0 +1,169 @@
+//! A host without a world, a stage that does as the message says, and a driver that treats an exchange as Envoy does.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use meshward_engine::*;
+use meshward_wire::limits::Limits;
+use meshward_wire::message::{Kind, Message};
+use meshward_wire::refusal::Reason;
+use meshward_wire::splice::Splices;
+
+#[derive(Debug, Default)]
+pub struct TestHost {
+    pub now: Cell<u64>,
+}
+
+impl Host for TestHost {
+    fn now(&self) -> u64 {
+        self.now.get()
+    }
+    fn random(&self, _: &mut [u8]) -> bool {
+        false
+    }
+    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
+        None
+    }
+    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
+        Err(StoreError::Refused)
+    }
+}
+
+/// Tools decide by their name: `deny`, `observe`, `ask`, `edit`; anything else passes. Results are judged by a word in
+/// them: `replace` or `drop`.
+#[derive(Debug)]
+pub struct TestStage;
+
+impl Stage for TestStage {
+    fn name(&self) -> &'static str {
+        "test"
+    }
+
+    fn request(&self, call: &Call<'_>, splices: &mut Splices, _: &mut dyn Host) -> Verdict {
+        let Target::Tool(name) = &call.target else { return Verdict::Pass };
+        let decision = Decision { reason: Reason::Denied, rule: Some("r".into()) };
+        match &**name {
+            "deny" => Verdict::Refuse(decision),
+            "observe" => Verdict::Observe(decision),
+            "ask" => Verdict::Ask(Callout {
+                id: 0,
+                cluster: "judge".into(),
+                headers: vec![(":method".into(), "GET".into())],
+                body: Vec::new(),
+                timeout_ms: 5,
+            }),
+            "edit" => {
+                splices.set_meta(call.message, &[("t", "1")]);
+                Verdict::Pass
+            }
+            "clash" => {
+                splices.set_meta(call.message, &[("t", "1")]);
+                splices.set_meta(call.message, &[("t", "1")]);
+                Verdict::Pass
+            }
+            _ => Verdict::Pass,
+        }
+    }
+
+    fn resumed(&self, _: &Call<'_>, outcome: &CalloutOutcome, _: &mut Splices, _: &mut dyn Host) -> Verdict {
+        match outcome {
+            CalloutOutcome::Answered { status: 200, .. } => Verdict::Pass,
+            _ => Verdict::Refuse(Decision { reason: Reason::InternalError, rule: None }),
+        }
+    }
+
+    fn edits_requests(&self) -> bool {
+        true
+    }
+    fn reads_responses(&self) -> bool {
+        true
+    }
+    fn reads_responses_to(&self, call: &Call<'_>) -> bool {
+        matches!(call.target, Target::Tool(_))
+    }
+
+    fn response(&self, message: &Message<'_>, asked: &Asked, _: &mut dyn Host) -> Answer {
+        assert!(asked.method.is_some() || asked.id.is_none());
+        let text = message.span().of(message.text());
+        if message.kind() == Kind::Response && text.contains("replace") {
+            Answer::Replace(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}".to_vec())
+        } else if text.contains("drop") {
+            Answer::Drop
+        } else {
+            Answer::Pass
+        }
+    }
+}
+
+pub fn settings() -> Settings {
+    Settings {
+        endpoints: Endpoints::new(["/mcp"]),
+        strict: false,
+        header_hold: false,
+        limits: Limits { max_bytes: 1000, ..Limits::default() },
+        batches: Batches::Refuse,
+        responses: Responses::Pass,
+        max_response_bytes: 1000,
+    }
+}
+
+/// An exchange and the effects of the last input.
+#[derive(Debug)]
+pub struct Driver {
+    pub exchange: Exchange,
+    pub host: TestHost,
+    pub effects: Effects,
+}
+
+impl Driver {
+    pub fn new(settings: Settings, stages: Vec<Box<dyn Stage>>) -> Self {
+        let exchange = Exchange::new(Rc::new(Pipeline::new(settings, stages)));
+        Self { exchange, host: TestHost::default(), effects: Effects::default() }
+    }
+
+    pub fn handle(&mut self, input: Input<'_>) -> &Effects {
+        self.effects.clear();
+        self.exchange.handle(input, &mut self.host, &mut self.effects);
+        &self.effects
+    }
+
+    pub fn request(&mut self, head: &[(&str, &str)], end_of_stream: bool) -> &Effects {
+        let lines: Vec<_> = head.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        self.handle(Input::RequestHeaders { headers: Headers::new(&lines), end_of_stream })
+    }
+
+    pub fn response(&mut self, head: &[(&str, &str)], end_of_stream: bool) -> &Effects {
+        let lines: Vec<_> = head.iter().map(|(n, v)| (n.as_bytes(), v.as_bytes())).collect();
+        self.handle(Input::ResponseHeaders { headers: Headers::new(&lines), end_of_stream })
+    }
+
+    /// The refusal among the last effects: status and reason.
+    pub fn refusal(&self) -> Option<(u16, String, serde_json::Value)> {
+        self.effects.list.iter().find_map(|effect| match effect {
+            Effect::Reply(reply) => {
+                assert_eq!(self.effects.flow, Flow::Hold);
+                let body: serde_json::Value = serde_json::from_slice(&reply.body).unwrap();
+                let first = body.get(0).unwrap_or(&body);
+                let reason = first["error"]["data"]["reason"].as_str().unwrap().to_owned();
+                Some((reply.status, reason, body))
+            }
+            _ => None,
+        })
+    }
+
+    pub fn replaced(&self) -> Option<String> {
+        self.effects.list.iter().find_map(|effect| match effect {
+            Effect::ReplaceBody(bytes) => Some(String::from_utf8(bytes.clone()).unwrap()),
+            _ => None,
+        })
+    }
+}
+
+pub const POST: &[(&str, &str)] = &[(":method", "POST"), (":path", "/mcp"), ("content-type", "application/json")];
+
+pub fn call(tool: &str) -> String {
+    format!(r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"{tool}"}}}}"#)
+}
