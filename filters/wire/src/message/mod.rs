@@ -163,6 +163,12 @@ impl<'b> Message<'b> {
         self.string(Slot::Uri)
     }
 
+    /// `params.taskId`.
+    #[must_use]
+    pub fn task_id(&self) -> Text<'b> {
+        self.string(Slot::TaskId)
+    }
+
     /// `params.ref`, when it is an object.
     #[must_use]
     pub fn reference(&self) -> Option<Reference<'b>> {

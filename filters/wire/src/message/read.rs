@@ -75,6 +75,7 @@ pub(super) enum Slot {
     ErrorMessage,
     Name,
     Uri,
+    TaskId,
     Ref,
     RefType,
     RefName,
@@ -221,7 +222,7 @@ impl<'b> Messages<'b> {
         if error.is_some() && !self.valid_error() {
             return Err(Reason::InvalidError);
         }
-        for slot in [Slot::Name, Slot::Uri, Slot::RefName, Slot::RefUri] {
+        for slot in [Slot::Name, Slot::Uri, Slot::TaskId, Slot::RefName, Slot::RefUri] {
             let text = self.get(slot).filter(|value| value.kind == ValueKind::String);
             if text.is_some_and(|text| !self.valid_text(text, self.limits.max_name_bytes)) {
                 return Err(Reason::InvalidName);
@@ -291,6 +292,7 @@ impl Sink for Messages<'_> {
             Role::Params => match name {
                 "name" => Slot::Name,
                 "uri" => Slot::Uri,
+                "taskId" => Slot::TaskId,
                 "ref" => Slot::Ref,
                 "arguments" => Slot::Arguments,
                 "cursor" => Slot::Cursor,
