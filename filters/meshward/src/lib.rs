@@ -1,1 +1,17 @@
-//! Placeholder until its first module.
+//! The stages composed: the whole configuration, validated and compiled. Still no host.
+//!
+//! [`Config::from_json`] reads a document and reports everything that is wrong with it at once, each error with the
+//! path of the value and a remedy. [`Config::pipeline`] compiles it: nothing is parsed per request.
+
+#![forbid(unsafe_code)]
+
+mod compile;
+mod config;
+mod error;
+mod read;
+mod size;
+
+pub use compile::{ROOT_IDS, UnknownRootId};
+pub use config::{BatchesConfig, Config, EndpointConfig, ProtocolConfig, ResponsesConfig};
+pub use error::{ConfigError, ConfigErrors};
+pub use size::Size;

@@ -1,0 +1,100 @@
+//! The configuration as it is written. YAML for people, JSON inside a host; the same document everywhere.
+
+use meshward_policy::PolicyConfig;
+use serde::Deserialize;
+
+use crate::size::Size;
+
+/// The one value of `apiVersion`.
+pub(crate) const API_VERSION: &str = "meshward/v1";
+
+/// The whole configuration. A section that is absent is a stage that is off.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Always `meshward/v1`.
+    #[serde(rename = "apiVersion")]
+    pub api_version: String,
+    /// Where MCP is spoken.
+    pub endpoints: Vec<EndpointConfig>,
+    /// Refuse what is no endpoint with 404 instead of letting it pass.
+    #[serde(default)]
+    pub strict: bool,
+    /// Let request headers wait until the body is decided. Must agree with the host's setting: Envoy's
+    /// `allow_on_headers_stop_iteration`.
+    #[serde(default)]
+    pub header_hold: bool,
+    /// How MCP is read.
+    #[serde(default)]
+    pub protocol: ProtocolConfig,
+    /// Who may call what.
+    #[serde(default)]
+    pub policy: Option<PolicyConfig>,
+}
+
+/// One MCP endpoint.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct EndpointConfig {
+    /// The path, byte for byte, without query (`/mcp`). What a server could take for it is refused; list `/mcp/` too if
+    /// it is wanted.
+    pub path: String,
+}
+
+/// Bounds and strictness of reading.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ProtocolConfig {
+    /// The longest request body. Keep it below the host's buffer limit (Envoy: 1 MiB unless set).
+    pub max_request_bytes: Size,
+    /// The longest response body that is held, and the longest server-sent event, where responses are read.
+    pub max_response_bytes: Size,
+    /// The deepest nesting of a message.
+    pub max_depth: u16,
+    /// The most messages in a batch.
+    pub max_batch: usize,
+    /// What happens to a JSON-RPC batch (revision 2025-03-26 and before).
+    pub batches: BatchesConfig,
+    /// How the server's messages are read.
+    pub responses: ResponsesConfig,
+}
+
+impl Default for ProtocolConfig {
+    fn default() -> Self {
+        Self {
+            max_request_bytes: Size(1 << 20),
+            max_response_bytes: Size(1 << 20),
+            max_depth: 64,
+            max_batch: 32,
+            batches: BatchesConfig::default(),
+            responses: ResponsesConfig::default(),
+        }
+    }
+}
+
+/// What happens to a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum BatchesConfig {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// Each message is decided; one that is refused refuses the batch.
+    Inspect,
+}
+
+/// How the server's messages are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResponsesConfig {
+    /// Only where a stage needs them.
+    #[default]
+    Pass,
+    /// As strictly as the client's; what cannot be read is replaced by an error.
+    Strict,
+}

@@ -1,0 +1,105 @@
+//! A configuration is right or refused, with all its errors at once, each with its path and a remedy.
+
+use meshward::Config;
+
+fn errors(json: &str) -> Vec<String> {
+    match Config::from_json(json.as_bytes()) {
+        Ok(_) => Vec::new(),
+        Err(errors) => errors.0.iter().map(ToString::to_string).collect(),
+    }
+}
+
+const SMALLEST: &str = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"/mcp"}]}"#;
+
+#[test]
+fn the_smallest_and_the_fullest_are_accepted() {
+    let full = r#"{
+      "apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}, {"path": "/mcp/"}], "strict": true, "header_hold": true,
+      "protocol": {"max_request_bytes": "1MiB", "max_response_bytes": 4096, "max_depth": 10, "max_batch": 5, "batches": "inspect", "responses": "strict"},
+      "policy": {"mode": "shadow", "default": "allow", "rules": [
+        {"name": "a", "effect": "allow", "methods": ["tools/call"], "tools": ["get_*"]},
+        {"name": "b", "effect": "deny", "prompts": ["x"], "resources": ["file:///*"]}]}}"#;
+    for json in [SMALLEST, full] {
+        assert_eq!(errors(json), [""; 0], "{json}");
+        let config = Config::from_json(json.as_bytes()).unwrap();
+        for root_id in meshward::ROOT_IDS {
+            assert!(config.pipeline(root_id).is_ok());
+        }
+        assert!(config.pipeline("meshward.nothing").is_err());
+    }
+}
+
+#[test]
+fn every_error_is_named_at_once() {
+    let json = r#"{
+      "apiVersion": "meshward/v2", "endpoint": [], "endpoints": [{"path": "mcp"}, {"path": "/a"}, {"path": "/a"}, {"path": "/b?c"}],
+      "protocol": {"max_request_bytes": "1MB", "max_depth": 1, "batches": "allow", "max_bach": 3},
+      "policy": {"default": "alow", "rules": [
+        {"name": "a", "effect": "allow", "tool": ["x"]},
+        {"effect": "deny"},
+        {"name": "c", "effect": "permit", "tools": "x"},
+        {"name": "a", "effect": "deny", "tools": [], "methods": [""]},
+        7]}}"#;
+    let errors = errors(json);
+    let expected = [
+        "apiVersion: unknown version `meshward/v2`; this module reads `meshward/v1`",
+        "endpoint: unknown field `endpoint` (did you mean `endpoints`?)",
+        "endpoints[0].path: an endpoint is a path: begin it with `/`",
+        "endpoints[2].path: this endpoint is named twice",
+        "endpoints[3].path: write the path as it is sent: ASCII, percent-encoded, without query or fragment",
+        "protocol.max_request_bytes: unknown unit `MB`; use `B`, `KiB`, `MiB` or `GiB`",
+        "protocol.max_depth: between 2 (a message with params) and 1000",
+        "protocol.batches: unknown variant `allow`, expected `refuse` or `inspect`",
+        "protocol.max_bach: unknown field `max_bach` (did you mean `max_batch`?)",
+        "policy.default: unknown variant `alow`, expected `deny` or `allow` (did you mean `allow`?)",
+        "policy.rules[0].tool: unknown field `tool` (did you mean `tools`?)",
+        "policy.rules[1].name: missing field `name`",
+        "policy.rules[2].effect: unknown variant `permit`, expected `allow` or `deny`",
+        "policy.rules[2].tools: invalid type: string \"x\", expected a sequence",
+        "policy.rules[3].name: another rule is called `a` too",
+        "policy.rules[3].tools: an empty list matches nothing: name something, or leave it out",
+        "policy.rules[3].methods[0]: an empty pattern matches nothing; `*` matches all",
+        "policy.rules[4]: invalid type: integer `7`, expected struct RuleConfig",
+    ];
+    for expected in expected {
+        assert!(errors.iter().any(|error| error == expected), "missing: {expected}\nfound:\n{}", errors.join("\n"));
+    }
+    assert_eq!(errors.len(), expected.len(), "{}", errors.join("\n"));
+}
+
+#[test]
+fn what_is_not_a_document_is_one_error() {
+    for (json, begins) in
+        [("", ".: not a JSON document: "), ("{", ".: not a JSON document: "), ("[]", ".: a configuration is an object")]
+    {
+        let errors = errors(json);
+        assert!(!errors.is_empty() && errors[0].starts_with(begins), "{json}: {errors:?}");
+    }
+    assert_eq!(errors("{}"), ["apiVersion: missing field `apiVersion`", "endpoints: missing field `endpoints`"]);
+}
+
+#[test]
+fn bounds_hold_at_their_edges() {
+    let with = |section: &str| SMALLEST.replace("\"endpoints\"", &format!("\"protocol\":{{{section}}},\"endpoints\""));
+    for (section, accepted) in [
+        ("\"max_depth\":1", false),
+        ("\"max_depth\":2", true),
+        ("\"max_depth\":1000", true),
+        ("\"max_depth\":1001", false),
+        ("\"max_batch\":0", false),
+        ("\"max_batch\":1", true),
+        ("\"max_batch\":1000", true),
+        ("\"max_batch\":1001", false),
+        ("\"max_request_bytes\":0", false),
+        ("\"max_request_bytes\":1", true),
+        ("\"max_request_bytes\":\"256MiB\"", true),
+        ("\"max_request_bytes\":268435457", false),
+    ] {
+        assert_eq!(errors(&with(section)).is_empty(), accepted, "{section}");
+    }
+    let endpoints = |n: usize| {
+        let paths: Vec<_> = (0..n).map(|i| format!("{{\"path\":\"/{i}\"}}")).collect();
+        errors(&format!("{{\"apiVersion\":\"meshward/v1\",\"endpoints\":[{}]}}", paths.join(","))).is_empty()
+    };
+    assert_eq!([endpoints(0), endpoints(1), endpoints(64), endpoints(65)], [false, true, true, false]);
+}
