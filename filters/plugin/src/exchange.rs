@@ -1,0 +1,276 @@
+//! One HTTP stream: callbacks to inputs, effects to host calls.
+
+use std::rc::Rc;
+
+use meshward_engine::{
+    BodyDemand, CalloutOutcome, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host, Input, Level, Pipeline,
+    Reply, StoreError,
+};
+use proxy_wasm::hostcalls;
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
+
+use crate::abi;
+use crate::metrics::Metrics;
+
+/// The context of one stream.
+#[derive(Debug)]
+pub(crate) struct HttpExchange {
+    /// `None`: there is no configuration, and nothing passes.
+    exchange: Option<Exchange>,
+    effects: Effects,
+    metrics: Rc<Metrics>,
+    /// The request's body as far as the host has shown it, for when trailers end it.
+    request_bytes: usize,
+    response_bytes: usize,
+    /// The engine's callout by the host's token.
+    callouts: Vec<(u32, u32)>,
+}
+
+impl HttpExchange {
+    pub(crate) fn new(pipeline: Option<Rc<Pipeline>>, metrics: Rc<Metrics>) -> Self {
+        Self {
+            exchange: pipeline.map(Exchange::new),
+            effects: Effects::default(),
+            metrics,
+            request_bytes: 0,
+            response_bytes: 0,
+            callouts: Vec::new(),
+        }
+    }
+
+    /// Hands an input to the exchange and carries out what it asks for.
+    fn handle(&mut self, input: Input<'_>, side: Side) -> Action {
+        let Some(exchange) = &mut self.exchange else {
+            return fail();
+        };
+        let mut effects = std::mem::take(&mut self.effects);
+        effects.clear();
+        exchange.handle(input, &mut ProxyHost, &mut effects);
+        let mut not_called = None;
+        let mut carried_out = true;
+        for effect in effects.list.drain(..) {
+            carried_out &= match effect {
+                Effect::Reply(reply) => send(&reply),
+                Effect::RequestHeader(edit) => apply(MapType::HttpRequestHeaders, &edit),
+                Effect::ResponseHeader(edit) => apply(MapType::HttpResponseHeaders, &edit),
+                Effect::ReplaceBody(bytes) => abi::replace_buffer(side.buffer(), &bytes).is_ok(),
+                Effect::CountRefusal { reason, shadow } => {
+                    self.metrics.refusal(reason, shadow);
+                    true
+                }
+                Effect::Log(level, line) => {
+                    let level = match level {
+                        Level::Info => LogLevel::Info,
+                        Level::Warn => LogLevel::Warn,
+                    };
+                    abi::log(level, &line);
+                    true
+                }
+                Effect::Callout(callout) => {
+                    let headers = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+                    let timeout = std::time::Duration::from_millis(u64::from(callout.timeout_ms));
+                    let body = Some(callout.body.as_slice());
+                    match hostcalls::dispatch_http_call(&callout.cluster, headers, body, Vec::new(), timeout) {
+                        Ok(token) => self.callouts.push((token, callout.id)),
+                        Err(_) => not_called = Some(callout.id),
+                    }
+                    true
+                }
+            };
+        }
+        let flow = effects.flow;
+        self.effects = effects;
+        if !carried_out {
+            // An edit that did not happen leaves something else than what was decided.
+            return fail();
+        }
+        if let Some(id) = not_called {
+            return self.handle(Input::CalloutResult { id, outcome: CalloutOutcome::Failed }, side);
+        }
+        match flow {
+            Flow::Continue => Action::Continue,
+            Flow::Hold => Action::Pause,
+        }
+    }
+
+    fn request_body(&mut self, end: bool) -> Action {
+        match self.exchange.as_ref().map(Exchange::request_demand) {
+            Some(BodyDemand::Nothing) => self.after_decision(),
+            Some(_) if !end => self.handle(Input::RequestBodyGrew { buffered: self.request_bytes }, Side::Request),
+            Some(_) => match self.read(BufferType::HttpRequestBody, self.request_bytes) {
+                Some(body) => self.handle(Input::RequestBodyComplete { body: &body }, Side::Request),
+                None => fail(),
+            },
+            None => fail(),
+        }
+    }
+
+    /// A request that was answered here goes no further, whatever else of it arrives.
+    fn after_decision(&self) -> Action {
+        match self.exchange.as_ref().map(Exchange::outcome) {
+            Some(meshward_engine::Outcome::Denied(_) | meshward_engine::Outcome::Failed) | None => Action::Pause,
+            Some(_) => Action::Continue,
+        }
+    }
+
+    fn response_body(&mut self, shown: usize, end: bool) -> Action {
+        let demand = self.exchange.as_ref().map_or(BodyDemand::Nothing, Exchange::response_demand);
+        match demand {
+            BodyDemand::Nothing => Action::Continue,
+            BodyDemand::Whole if !end => self.handle(Input::ResponseBodyGrew { buffered: shown }, Side::Response),
+            BodyDemand::Whole => match self.read(BufferType::HttpResponseBody, shown) {
+                Some(body) => self.handle(Input::ResponseBodyComplete { body: &body }, Side::Response),
+                None => fail(),
+            },
+            BodyDemand::Chunks => match self.read(BufferType::HttpResponseBody, shown) {
+                Some(chunk) => {
+                    self.handle(Input::ResponseBodyChunk { chunk: &chunk, end_of_stream: end }, Side::Response)
+                }
+                None => fail(),
+            },
+        }
+    }
+
+    /// All of a body. `None`: the host shows less than it said, and what it hides cannot be judged.
+    fn read(&self, buffer: BufferType, expected: usize) -> Option<Vec<u8>> {
+        if expected == 0 {
+            return Some(Vec::new());
+        }
+        abi::buffer(buffer, expected).ok().filter(|bytes| bytes.len() == expected)
+    }
+}
+
+impl Context for HttpExchange {
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
+        let Some(place) = self.callouts.iter().position(|(known, _)| *known == token) else { return };
+        let (_, id) = self.callouts.swap_remove(place);
+        let outcome = if num_headers == 0 { None } else { answer(body_size) }.unwrap_or(CalloutOutcome::Failed);
+        if self.handle(Input::CalloutResult { id, outcome }, Side::Request) == Action::Continue
+            && abi::continue_request().is_err()
+        {
+            fail();
+        }
+    }
+
+    fn on_done(&mut self) -> bool {
+        if let Some(exchange) = &mut self.exchange {
+            exchange.handle(Input::End, &mut ProxyHost, &mut self.effects);
+        }
+        true
+    }
+}
+
+impl HttpContext for HttpExchange {
+    fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        let Ok(block) = abi::map(MapType::HttpRequestHeaders) else { return fail() };
+        let Some(lines) = abi::lines(&block) else { return fail() };
+        self.handle(Input::RequestHeaders { headers: Headers::new(&lines), end_of_stream }, Side::Request)
+    }
+
+    fn on_http_request_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.request_bytes = size;
+        self.request_body(end_of_stream)
+    }
+
+    fn on_http_request_trailers(&mut self, _: usize) -> Action {
+        self.request_body(true)
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
+        if !self.exchange.as_ref().is_some_and(Exchange::awaits_response) {
+            return Action::Continue;
+        }
+        let Ok(block) = abi::map(MapType::HttpResponseHeaders) else { return fail() };
+        let Some(lines) = abi::lines(&block) else { return fail() };
+        self.handle(Input::ResponseHeaders { headers: Headers::new(&lines), end_of_stream }, Side::Response)
+    }
+
+    fn on_http_response_body(&mut self, size: usize, end_of_stream: bool) -> Action {
+        self.response_bytes = size;
+        self.response_body(size, end_of_stream)
+    }
+
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        // A held body is complete now; of a stream everything has been shown already.
+        match self.exchange.as_ref().map(Exchange::response_demand) {
+            Some(BodyDemand::Whole) => self.response_body(self.response_bytes, true),
+            _ => Action::Continue,
+        }
+    }
+}
+
+/// Which body an effect speaks of.
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Request,
+    Response,
+}
+
+impl Side {
+    const fn buffer(self) -> BufferType {
+        match self {
+            Self::Request => BufferType::HttpRequestBody,
+            Self::Response => BufferType::HttpResponseBody,
+        }
+    }
+}
+
+/// The last resort: nothing goes on.
+fn fail() -> Action {
+    // Where the response has begun the host turns this into a reset.
+    if abi::reply(500, &[("content-type", "text/plain")], b"meshward: internal error").is_err() {
+        abi::log(LogLevel::Error, "meshward: an exchange could not be answered and is held");
+    }
+    Action::Pause
+}
+
+fn send(reply: &Reply) -> bool {
+    let headers: Vec<_> = reply.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    abi::reply(reply.status, &headers, &reply.body).is_ok()
+}
+
+fn apply(map: MapType, edit: &HeaderEdit) -> bool {
+    match edit {
+        HeaderEdit::Remove(name) => abi::remove_field(map, name).is_ok(),
+        HeaderEdit::Set(name, value) => abi::set_field(map, name, value).is_ok(),
+    }
+}
+
+/// The answer to a callout, which the host has at hand now.
+fn answer(body_size: usize) -> Option<CalloutOutcome> {
+    let block = abi::map(MapType::HttpCallResponseHeaders).ok()?;
+    let lines = abi::lines(&block)?;
+    let status = std::str::from_utf8(Headers::new(&lines).first(":status")?).ok()?.parse().ok()?;
+    let body = abi::buffer(BufferType::HttpCallResponseBody, body_size).unwrap_or_default();
+    Some(CalloutOutcome::Answered { status, body })
+}
+
+/// The proxy as the engine sees it.
+#[derive(Debug)]
+struct ProxyHost;
+
+impl Host for ProxyHost {
+    fn now(&self) -> u64 {
+        abi::now()
+    }
+
+    fn random(&self, into: &mut [u8]) -> bool {
+        getrandom::fill(into).is_ok()
+    }
+
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        abi::property(path).ok()
+    }
+
+    fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        abi::shared(key).ok()
+    }
+
+    fn store_set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), StoreError> {
+        abi::set_shared(key, value, version.unwrap_or(0)).map_err(|status| match status {
+            abi::Status::CAS_MISMATCH => StoreError::Changed,
+            _ => StoreError::Refused,
+        })
+    }
+}
