@@ -215,3 +215,6 @@ impl<'c> Blocks<'_, 'c> {
         Block::new(&decoder.held, first, true)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -116,6 +116,10 @@ impl<'a> Block<'a> {
                 write_data(data, line.ending_or_lf(), out);
             }
             if !is_data {
+                // Where a line between them has gone, a CR and an LF must not become one line ending.
+                if written && line.content.is_empty() && line.ending == b"\n" && out.last() == Some(&b'\r') {
+                    out.push(b'\n');
+                }
                 out.extend_from_slice(line.content);
                 out.extend_from_slice(line.ending);
             }
