@@ -266,3 +266,6 @@ fn decode(value: &[u8]) -> Result<Cow<'_, str>, Fault> {
     let decoded = STANDARD.decode(encoded).map_err(|_| Fault::Malformed)?;
     String::from_utf8(decoded).map(Cow::Owned).map_err(|_| Fault::Malformed)
 }
+
+#[cfg(test)]
+mod tests;

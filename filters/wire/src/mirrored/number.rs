@@ -142,12 +142,12 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn a_shifted_point_changes_nothing(value in proptest::num::i64::ANY, zeros in 0_usize..5) {
+        fn a_shifted_point_changes_nothing(value in 1..i64::MAX, zeros in 0_usize..5) {
             let text = value.to_string();
             let padded = "0".repeat(zeros);
             let longer = format!("{text}{padded}e-{zeros}");
             proptest::prop_assert!(equal(&text, &longer));
-            let other = value.wrapping_add(1).to_string();
+            let other = value.saturating_sub(1).to_string();
             proptest::prop_assert!(!equal(&other, &longer));
         }
     }
