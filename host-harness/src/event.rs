@@ -8,7 +8,7 @@ use crate::HeaderMap;
 
 /// One HTTP exchange of a worker. Never used twice by the same worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct StreamId(pub(crate) u64);
+pub struct StreamId(pub(crate) u32);
 
 /// One call that the module made to another service; unique within a worker while the call is open. Tokens of HTTP
 /// calls and of gRPC calls are counted apart, so the kind of the call is part of its identity.
@@ -59,6 +59,8 @@ pub enum ResetReason {
     /// The body does not have the length that `content-length` says. HTTP/1 cannot say it otherwise, and HTTP/2 calls
     /// it a protocol error; through Envoy the receiver hangs or reads garbage.
     ContentLengthMismatch,
+    /// The response was complete before the request was.
+    ResponseComplete,
     /// The client went away.
     ClientGone,
     /// The upstream went away.

@@ -26,6 +26,30 @@ impl HeaderMap {
         self.fields.push((lower(name.as_ref()), value.into()));
     }
 
+    /// Adds a field as Envoy does: the value of a field that Envoy keeps in one place is appended behind a comma.
+    pub(crate) fn add(&mut self, name: impl AsRef<[u8]>, value: Bytes) {
+        let name = lower(name.as_ref());
+        if INLINE.contains(&&*name)
+            && let Some((_, first)) = self.fields.iter_mut().find(|(n, _)| *n == name)
+        {
+            let mut joined = first.to_vec();
+            joined.push(b',');
+            joined.extend_from_slice(&value);
+            *first = joined.into();
+        } else {
+            self.fields.push((name, value));
+        }
+    }
+
+    /// The map as Envoy has it: see [`Self::add`].
+    pub(crate) fn joined(self) -> Self {
+        let mut map = Self::new();
+        for (name, value) in self {
+            map.add(name, value);
+        }
+        map
+    }
+
     /// Puts `value` in the place of the first field of that name and removes the others; appends if there is none.
     pub fn set(&mut self, name: impl AsRef<[u8]>, value: impl Into<Bytes>) {
         let name = lower(name.as_ref());
@@ -106,6 +130,22 @@ impl HeaderMap {
         self.fields.iter().fold(0_usize, |sum, (n, v)| sum.saturating_add(n.len()).saturating_add(v.len()))
     }
 }
+
+/// Fields of which Envoy's header map holds one value, joining duplicates with a comma
+/// (`envoy/http/header_map.h` and the inline headers that its extensions register).
+const INLINE: &[&[u8]] = &[
+    b":authority",
+    b":method",
+    b":path",
+    b":scheme",
+    b":status",
+    b"accept",
+    b"accept-encoding",
+    b"connection",
+    b"content-encoding",
+    b"content-length",
+    b"content-type",
+];
 
 fn lower(name: &[u8]) -> Bytes {
     Bytes::from(name.to_ascii_lowercase())

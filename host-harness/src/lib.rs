@@ -10,6 +10,7 @@
 mod abi;
 mod config;
 mod event;
+mod filter;
 mod headers;
 mod host;
 mod module;

@@ -61,7 +61,7 @@ pub enum ModuleError {
 }
 
 impl Module {
-    /// Compiles a module (binary, or text if the host was built with that), sparing compile time.
+    /// Compiles a module, sparing compile time.
     ///
     /// # Errors
     /// When the bytes are no module, or one that this host cannot run.
@@ -105,12 +105,10 @@ impl Module {
         }
 
         let mut linker = Linker::new(&engine);
-        abi::define(&mut linker).map_err(invalid)?;
-        let known: Vec<(String, String)> = abi::names();
-        let name = |import: &wasmtime::ImportType<'_>| (import.module().to_owned(), import.name().to_owned());
+        let known = abi::define(&mut linker).map_err(invalid)?;
         let unknown: Vec<String> = module
             .imports()
-            .filter(|import| !known.contains(&name(import)))
+            .filter(|import| !known.contains(&(import.module(), import.name())))
             .map(|import| format!("{}.{}", import.module(), import.name()))
             .collect();
         if !unknown.is_empty() {

@@ -54,7 +54,13 @@ pub(crate) struct SharedQueues {
 #[derive(Debug, Default)]
 struct QueuesInner {
     tokens: BTreeMap<(String, Vec<u8>), u32>,
-    queues: BTreeMap<u32, VecDeque<Bytes>>,
+    queues: BTreeMap<u32, Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    values: VecDeque<Bytes>,
+    enqueued: u64,
 }
 
 impl SharedQueues {
@@ -67,7 +73,7 @@ impl SharedQueues {
         }
         let token = u32::try_from(inner.tokens.len()).unwrap_or(u32::MAX).saturating_add(1);
         inner.tokens.insert(key, token);
-        inner.queues.insert(token, VecDeque::new());
+        inner.queues.insert(token, Queue::default());
         token
     }
 
@@ -79,17 +85,21 @@ impl SharedQueues {
     /// False if there is no such queue.
     pub(crate) fn enqueue(&self, token: u32, value: Bytes) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.queues.get_mut(&token).map(|queue| queue.push_back(value)).is_some()
+        let Some(queue) = inner.queues.get_mut(&token) else { return false };
+        queue.values.push_back(value);
+        queue.enqueued = queue.enqueued.saturating_add(1);
+        true
     }
 
     /// `None` if there is no such queue, `Some(None)` if it is empty.
     pub(crate) fn dequeue(&self, token: u32) -> Option<Option<Bytes>> {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.queues.get_mut(&token).map(VecDeque::pop_front)
+        inner.queues.get_mut(&token).map(|queue| queue.values.pop_front())
     }
 
-    pub(crate) fn len(&self, token: u32) -> usize {
+    /// How many values were ever put into a queue.
+    pub(crate) fn enqueued(&self, token: u32) -> u64 {
         let inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.queues.get(&token).map_or(0, VecDeque::len)
+        inner.queues.get(&token).map_or(0, |queue| queue.enqueued)
     }
 }
