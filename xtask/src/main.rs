@@ -3,6 +3,7 @@
 //! They need rustup, Python 3 and Node.js; everything else they install themselves, under `target/tools` and
 //! `node_modules`, and say so.
 
+mod bench;
 mod command;
 mod demo;
 mod dependencies;
@@ -35,6 +36,8 @@ enum Command {
     Test(test::Args),
     /// Show Meshward at work between a real MCP client and a real MCP server
     Demo(demo::Args),
+    /// Measure plain Envoy, Envoy's own MCP filter and Meshward side by side
+    Bench(bench::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,5 +57,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Build => module::build(&workspace).map(drop),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Demo(args) => demo::run(&workspace, &args),
+        Command::Bench(args) => bench::run(&workspace, &args),
     }
 }

@@ -1,7 +1,7 @@
 //! What the commands need beyond rustup, Python 3 and Node.js: installed where it is missing, with a word about it.
 //!
 //! Everything goes below `target/tools` or into a `node_modules` of the checkout, but for the wasm target, which goes
-//! into the toolchain.
+//! into the toolchain, and `wrk`, which the benchmark gets through apt.
 
 use std::{
     fs,
@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 
 use crate::{command, module, workspace::Workspace};
 
@@ -103,6 +103,36 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
     Ok(binary)
 }
 
+/// wrk, which loads the proxies in the benchmark.
+pub(crate) fn wrk(workspace: &Workspace) -> Result<PathBuf> {
+    let installed = || find("wrk");
+    if let Some(wrk) = installed() {
+        return Ok(wrk);
+    }
+    let root = command::capture(workspace.command("id").arg("-u"))?.trim() == "0";
+    if !root || find("apt-get").is_none() {
+        bail!(
+            "the benchmark needs the load generator wrk: install the package `wrk` (apt-get, dnf, brew, pacman have it)"
+        );
+    }
+    println!("  installing wrk with apt-get, into the system");
+    let mut apt = workspace.command("apt-get");
+    apt.args(["install", "--yes", "--quiet", "wrk"]).env("DEBIAN_FRONTEND", "noninteractive");
+    if !command::works(&mut apt) {
+        // Either there is no list of packages yet, or apt has something to say: then it says it now.
+        command::run(workspace.command("apt-get").args(["update", "--quiet"]))?;
+        command::run(&mut apt)?;
+    }
+    installed().context("wrk was installed but is not in the PATH")
+}
+
+/// A program in the `PATH`.
+pub(crate) fn find(program: &str) -> Option<PathBuf> {
+    std::env::split_paths(&std::env::var_os("PATH")?)
+        .map(|directory| directory.join(program))
+        .find(|path| path.is_file())
+}
+
 fn python_environment(
     workspace: &Workspace,
     name: &str,
@@ -155,7 +185,7 @@ mod tests {
     #[test]
     fn a_failed_installation_is_tried_again() {
         let directory = tempfile::tempdir().unwrap();
-        once(directory.path(), "1", || anyhow::bail!("no network")).unwrap_err();
+        once(directory.path(), "1", || bail!("no network")).unwrap_err();
         let mut tried = false;
         once(directory.path(), "1", || {
             tried = true;

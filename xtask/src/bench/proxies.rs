@@ -1,0 +1,343 @@
+//! The Envoys of the benchmark: an upstream that answers, and one proxy for each thing to compare.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::{Value, json};
+
+use crate::{envoy_config, tools, workspace::Workspace};
+
+/// The proxies have this core to themselves: only one of them is loaded at a time.
+const PROXY_CORE: usize = 0;
+/// The load generator and the upstream share this one.
+pub(crate) const LOAD_CORE: usize = 1;
+/// What the kernel counts a process's CPU time in; the same on every Linux.
+const TICKS_PER_SECOND: u64 = 100;
+/// What the upstream says to every call.
+const ANSWER: &str =
+    r#"{"jsonrpc":"2.0","id":17,"result":{"content":[{"type":"text","text":"done"}],"isError":false}}"#;
+
+/// A filter chain to be compared.
+#[derive(Debug)]
+pub(crate) struct Variant {
+    name: String,
+    filters: Filters,
+    /// Whether a denied call must be refused, or whether that is not known.
+    denies: bool,
+}
+
+#[derive(Debug)]
+enum Filters {
+    /// The router alone.
+    None,
+    /// Envoy's own MCP filter, as strict as it can be, and RBAC with the policy of `envoy-config/`.
+    Native,
+    /// The filter of `envoy-config/` with this module.
+    Module(PathBuf),
+}
+
+impl Variant {
+    pub(crate) fn plain() -> Self {
+        Self { name: "plain Envoy".to_owned(), filters: Filters::None, denies: false }
+    }
+
+    pub(crate) fn native() -> Self {
+        Self { name: "native mcp + RBAC".to_owned(), filters: Filters::Native, denies: true }
+    }
+
+    pub(crate) fn meshward(file: &Path) -> Self {
+        Self { name: "meshward".to_owned(), filters: Filters::Module(file.to_path_buf()), denies: true }
+    }
+
+    /// Another module in Meshward's place. It may be one that decides nothing, to see what any module costs.
+    pub(crate) fn other(name: &str, file: &Path) -> Self {
+        Self { name: name.to_owned(), filters: Filters::Module(file.to_path_buf()), denies: false }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The sidecar's bootstrap with other filters, other ports, and a route that the proxy answers itself.
+    fn bootstrap(&self, workspace: &Workspace, port: u16, admin: u16, upstream: u16) -> Result<Value> {
+        let mut bootstrap: Value = serde_saphyr::from_str(&workspace.read(envoy_config::SIDECAR)?)?;
+        let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
+        let filters = format!("{manager}/http_filters");
+        let mut module = at(&mut bootstrap, &format!("{filters}/0"))?.take();
+        let router = at(&mut bootstrap, &format!("{filters}/1"))?.take();
+        *at(&mut bootstrap, &filters)? = match &self.filters {
+            Filters::None => json!([whole_body(), router]),
+            Filters::Native => json!([native_filter(), native_policy(), whole_body(), router]),
+            Filters::Module(file) => {
+                *at(&mut module, "/typed_config/config/vm_config/code/local/filename")? = json!(file);
+                let text = at(&mut module, "/typed_config/config/configuration/value")?;
+                let mut configuration: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
+                *at(&mut configuration, "/endpoints")? = json!([{ "path": "/mcp" }, { "path": "/direct" }]);
+                *text = json!(configuration.to_string());
+                json!([module, whole_body(), router])
+            }
+        };
+        let routes = at(&mut bootstrap, &format!("{manager}/route_config/virtual_hosts/0/routes"))?;
+        routes
+            .as_array_mut()
+            .context("no routes")?
+            .insert(0, json!({ "match": { "path": "/direct" }, "direct_response": answer() }));
+
+        let port_of = |address: &str| format!("{address}/address/socket_address/port_value");
+        *at(&mut bootstrap, &port_of("/static_resources/listeners/0"))? = json!(port);
+        *at(&mut bootstrap, &port_of("/admin"))? = json!(admin);
+        let endpoint = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint";
+        *at(&mut bootstrap, &port_of(endpoint))? = json!(upstream);
+        Ok(bootstrap)
+    }
+}
+
+fn at<'a>(document: &'a mut Value, pointer: &str) -> Result<&'a mut Value> {
+    document.pointer_mut(pointer).with_context(|| format!("{} has nothing at {pointer}", envoy_config::SIDECAR))
+}
+
+fn answer() -> Value {
+    json!({ "status": 200, "body": { "inline_string": ANSWER } })
+}
+
+/// Waits for the whole body. Only on the direct route: without it the plain Envoy would answer before the body, and close
+/// the connection; the others wait by themselves.
+fn whole_body() -> Value {
+    json!({
+        "name": "envoy.filters.http.buffer",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
+            "max_request_bytes": 4 * 1024 * 1024,
+        },
+    })
+}
+
+fn native_filter() -> Value {
+    json!({
+        "name": "envoy.filters.http.mcp",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.mcp.v3.Mcp",
+            "traffic_mode": "REJECT_NO_MCP",
+            "reject_duplicate_keys": true,
+            "max_request_body_size": 2 * 1024 * 1024,
+        },
+    })
+}
+
+/// The policy of `envoy-config/` in RBAC's words, on the metadata of the native filter.
+fn native_policy() -> Value {
+    let value = |path: Value, matches: Value| {
+        json!({ "sourced_metadata": { "metadata_matcher": {
+            "filter": "envoy.filters.http.mcp", "path": path, "value": { "string_match": matches },
+        } } })
+    };
+    let method = |matches: Value| value(json!([{ "key": "method" }]), matches);
+    let name = |matches: Value| value(json!([{ "key": "params" }, { "key": "name" }]), matches);
+    let any = json!([{ "any": true }]);
+    json!({
+        "name": "envoy.filters.http.rbac",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.rbac.v3.RBAC",
+            "rules": { "action": "ALLOW", "policies": {
+                "readers": { "principals": any, "permissions": [{ "and_rules": { "rules": [
+                    method(json!({ "exact": "tools/call" })),
+                    { "or_rules": { "rules": [name(json!({ "exact": "search" })), name(json!({ "prefix": "get_" }))] } },
+                    { "not_rule": name(json!({ "exact": "delete_repo" })) },
+                ] } }] },
+                "upkeep": { "principals": any, "permissions": [
+                    method(json!({ "exact": "initialize" })),
+                    method(json!({ "exact": "ping" })),
+                    method(json!({ "prefix": "notifications/" })),
+                    method(json!({ "exact": "server/discover" })),
+                    method(json!({ "suffix": "/list" })),
+                    method(json!({ "exact": "logging/setLevel" })),
+                ] },
+            } },
+        },
+    })
+}
+
+/// One Envoy process, ended when it is dropped.
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    port: u16,
+}
+
+impl Process {
+    fn start(envoy: &Path, core: usize, bootstrap: &Value, ports: (u16, u16), file: &Path) -> Result<Self> {
+        fs::write(file, bootstrap.to_string())?;
+        let log = file.with_extension("log");
+        let mut command = pinned(core, envoy);
+        command
+            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning", "--config-path"])
+            .arg(file);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
+        let mut process = Self { child: command.spawn().context("cannot start Envoy")?, port: ports.0 };
+        let begin = Instant::now();
+        while !request(ports.1, "GET /ready HTTP/1.1\r\n", "").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+            let ended = process.child.try_wait()?;
+            if ended.is_some() || begin.elapsed() > Duration::from_secs(30) {
+                bail!("Envoy did not become ready:\n{}", fs::read_to_string(&log).unwrap_or_default());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(process)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // It may have ended by itself; there is nothing left to do about it then.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// What the proxies pass calls on to: reads a request to its end and answers it.
+#[derive(Debug)]
+pub(crate) struct Upstream(Process);
+
+impl Upstream {
+    pub(crate) fn start(envoy: &Path, directory: &Path) -> Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
+        let bootstrap = json!({
+            "admin": { "address": address(admin) },
+            "static_resources": { "listeners": [{
+                "name": "upstream",
+                "address": address(port),
+                "per_connection_buffer_limit_bytes": 4 * 1024 * 1024,
+                "filter_chains": [{ "filters": [{
+                    "name": "envoy.filters.network.http_connection_manager",
+                    "typed_config": {
+                        "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+                        "stat_prefix": "upstream",
+                        "http_filters": [
+                            // Answers come when the whole body is there, as a server's do.
+                            whole_body(),
+                            { "name": "envoy.filters.http.router", "typed_config": {
+                                "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
+                            } },
+                        ],
+                        "route_config": { "virtual_hosts": [{
+                            "name": "upstream",
+                            "domains": ["*"],
+                            "response_headers_to_add": [json_type()],
+                            "routes": [{ "match": { "prefix": "/" }, "direct_response": answer() }],
+                        }] },
+                    },
+                }] }],
+            }] },
+        });
+        Process::start(envoy, LOAD_CORE, &bootstrap, (port, admin), &directory.join("upstream.json")).map(Self)
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.0.port
+    }
+}
+
+/// Envoy's own answers are `text/plain`, unless told.
+fn json_type() -> Value {
+    json!({ "header": { "key": "content-type", "value": "application/json" }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
+}
+
+/// A proxy to be measured.
+#[derive(Debug)]
+pub(crate) struct Proxy {
+    process: Process,
+    denies: bool,
+}
+
+impl Proxy {
+    pub(crate) fn start(
+        workspace: &Workspace,
+        envoy: &Path,
+        variant: &Variant,
+        upstream: u16,
+        directory: &Path,
+    ) -> Result<Self> {
+        let (port, admin) = (free_port()?, free_port()?);
+        let bootstrap = variant.bootstrap(workspace, port, admin, upstream)?;
+        let file = directory.join(format!("proxy-{port}.json"));
+        let process = Process::start(envoy, PROXY_CORE, &bootstrap, (port, admin), &file)
+            .with_context(|| format!("starting {}", variant.name))?;
+        Ok(Self { process, denies: variant.denies })
+    }
+
+    pub(crate) fn port(&self) -> u16 {
+        self.process.port
+    }
+
+    /// CPU time that the process has used until now, all of its threads together.
+    pub(crate) fn cpu(&self) -> Result<Duration> {
+        let file = format!("/proc/{}/stat", self.process.child.id());
+        let stat = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+        // The name may hold anything; what follows its last parenthesis are numbers, the 12th and 13th are the times.
+        let (_, fields) = stat.rsplit_once(')').context("not a stat file")?;
+        let ticks = fields
+            .split_whitespace()
+            .skip(11)
+            .take(2)
+            .try_fold(0_u64, |sum, field| anyhow::Ok(sum.saturating_add(field.parse()?)))?;
+        Ok(Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_PER_SECOND)))
+    }
+
+    /// An allowed call passes on both routes; a denied one is refused by those that decide.
+    pub(crate) fn check(&self) -> Result<()> {
+        for path in ["/mcp", "/direct"] {
+            let answer = self.call(path, "get_user")?;
+            ensure!(answer.contains(ANSWER), "an allowed call on {path} was answered with: {answer}");
+            let answer = self.call(path, "delete_repo")?;
+            ensure!(!self.denies || !answer.contains(ANSWER), "a denied call on {path} was answered with: {answer}");
+        }
+        Ok(())
+    }
+
+    fn call(&self, path: &str, tool: &str) -> Result<String> {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
+        );
+        let head = format!(
+            "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
+             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
+        );
+        request(self.process.port, &head, &body)
+    }
+}
+
+/// One request on a connection of its own; the whole answer as text.
+fn request(port: u16, head: &str, body: &str) -> Result<String> {
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
+    stream.set_read_timeout(Some(Duration::from_secs(5)))?;
+    write!(stream, "{head}host: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    Ok(String::from_utf8_lossy(&answer).into_owned())
+}
+
+/// A port that was free just now.
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+}
+
+/// A program on one core alone, where there is more than one and a way to say so.
+pub(crate) fn pinned(core: usize, program: &Path) -> Command {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    match tools::find("taskset") {
+        Some(taskset) if core < cores => {
+            let mut command = Command::new(taskset);
+            command.args(["--cpu-list", &core.to_string()]).arg(program);
+            command
+        }
+        _ => Command::new(program),
+    }
+}
