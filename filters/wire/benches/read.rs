@@ -1,7 +1,5 @@
 //! Reading requests of 400 B to 1 MiB, with `serde_json::Value` beside it for the ratio.
 
-#![expect(missing_docs, reason = "criterion's macros make items without any")]
-
 use std::hint::black_box;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

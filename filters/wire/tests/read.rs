@@ -1,5 +1,7 @@
 //! The strict reader: one table of what is refused and why, one of what is read, and properties over generated JSON.
 
+#![expect(clippy::arithmetic_side_effects, clippy::panic, reason = "a test may panic: that is how it fails")]
+
 use meshward_wire::limits::Limits;
 use meshward_wire::message::{Body, Kind, Message, ReadError, Reader, Text};
 use meshward_wire::refusal::Reason;

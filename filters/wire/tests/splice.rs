@@ -1,5 +1,7 @@
 //! Edits change what they are to change, and nothing else.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+
 use meshward_wire::json::Span;
 use meshward_wire::limits::Limits;
 use meshward_wire::message::{Body, Reader};
