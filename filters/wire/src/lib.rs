@@ -10,6 +10,8 @@
 mod field;
 mod scan;
 
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod json;
 pub mod limits;
 pub mod message;

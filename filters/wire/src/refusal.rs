@@ -119,6 +119,8 @@ reasons! {
     MethodNotAllowed, "method_not_allowed", -31405, 405, "An MCP endpoint takes POST, GET, DELETE and OPTIONS";
     /// A header that would make the request another method.
     MethodOverride, "method_override", -31400, 400, "Method override headers are not accepted";
+    /// An attempt to leave HTTP.
+    UpgradeNotAllowed, "upgrade_not_allowed", -31400, 400, "An MCP endpoint does not switch protocols: leave out `upgrade`";
     /// A body where none belongs.
     BodyNotAllowed, "body_not_allowed", -31400, 400, "A request with this method has no body";
     /// Not JSON by its media type.

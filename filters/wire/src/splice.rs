@@ -72,6 +72,11 @@ impl Splices {
         }
         let (object, members) = match (message.meta(), message.params()) {
             (Some(meta), _) => (meta, missing),
+            // A `_meta` that is no object gives way to one: beside it there would be two.
+            (None, Some(_)) if message.meta_as_sent().is_some() => {
+                let place = message.meta_as_sent().map(|(span, _)| span).unwrap_or_default();
+                return self.replace(place, format!("{{{missing}}}").into_bytes());
+            }
             (None, Some(params)) => (params, format!("\"_meta\":{{{missing}}}")),
             (None, None) => (message.span(), format!("\"params\":{{\"_meta\":{{{missing}}}}}")),
         };

@@ -44,6 +44,10 @@ fn sets_members_of_meta_wherever_they_are_missing() {
             r#"{"method":"m","params":{"_meta":{"\u0074" : [1] }},"jsonrpc":"2.0"}"#,
             r#"{"method":"m","params":{"_meta":{"\u0074" : "x" }},"jsonrpc":"2.0"}"#,
         ),
+        (
+            r#"{"method":"m","params":{"_meta":null},"jsonrpc":"2.0"}"#,
+            r#"{"method":"m","params":{"_meta":{"t":"x"}},"jsonrpc":"2.0"}"#,
+        ),
     ] {
         assert_eq!(set_meta(body, &[("t", "\"x\"")]), edited);
     }

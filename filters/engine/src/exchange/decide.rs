@@ -28,7 +28,7 @@ pub(super) struct Waiting {
 }
 
 /// The next stage to ask, and about which message.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Position {
     message: usize,
     stage: usize,
@@ -112,6 +112,7 @@ impl Exchange {
         let pipeline = Rc::clone(&self.pipeline);
         let headers = Rc::clone(&self.headers);
         let mut at = from;
+        self.reads_response &= from != Position::default();
         for (index, message) in messages.iter().enumerate().skip(from.message) {
             let call = match establish(message, &headers, batch) {
                 Ok(call) => call,
@@ -143,6 +144,7 @@ impl Exchange {
                             callout: callout.id,
                             deadline,
                         }));
+                        self.reads_response |= pipeline.may_read_responses();
                         effects.push(Effect::Callout(callout));
                         return effects.hold();
                     }

@@ -87,6 +87,9 @@ pub(super) fn establish<'m>(
         params: &[],
     };
     mirrored::check(headers.iter(), &facts)?;
+    if matches!(message.meta_as_sent(), Some((_, kind)) if !matches!(kind, ValueKind::Object | ValueKind::Null)) {
+        return Err(Reason::InvalidParams.into());
+    }
     let target = target(message, method)?;
     Ok(Call { message, method, target, revision, headers })
 }

@@ -37,6 +37,7 @@ struct Head<'a> {
     path: &'a [u8],
     content_length: Option<&'a [u8]>,
     overrides_method: bool,
+    upgrades: bool,
     /// Where another header says the request really goes, for servers that believe it.
     rewritten_to: Option<&'a [u8]>,
 }
@@ -50,6 +51,8 @@ impl<'a> Head<'a> {
                 b":path" => head.path = value,
                 b"content-length" => head.content_length = Some(value),
                 b"x-http-method-override" | b"x-http-method" | b"x-method-override" => head.overrides_method = true,
+                // What comes after a switch is no HTTP body, and nobody would read it.
+                b"upgrade" => head.upgrades = true,
                 b"x-original-url" | b"x-rewrite-url" => head.rewritten_to = Some(value),
                 _ => {}
             }
@@ -89,6 +92,9 @@ impl Exchange {
         if head.overrides_method {
             return self.refuse(Reason::MethodOverride, effects);
         }
+        if head.upgrades {
+            return self.refuse(Reason::UpgradeNotAllowed, effects);
+        }
         match head.method {
             b"POST" => self.post(headers, &head, end_of_stream, effects),
             b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(&head, end_of_stream, effects),
@@ -121,6 +127,8 @@ impl Exchange {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("content-length")));
         }
         self.ask_for_readable_response(effects);
+        // Without header hold a server may answer before it has the body, and before it is decided.
+        self.reads_response = self.pipeline.may_read_responses();
         self.request = RequestState::Body;
         self.hold_headers(effects);
     }

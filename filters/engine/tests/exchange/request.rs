@@ -21,6 +21,8 @@ fn heads_are_refused_before_any_body() {
         (with(&[("content-type", "text/plain")]), 415, "unsupported_media_type"),
         (with(&[("content-encoding", "gzip")]), 415, "unsupported_content_encoding"),
         (with(&[("x-http-method-override", "GET")]), 400, "method_override"),
+        (with(&[("upgrade", "websocket")]), 400, "upgrade_not_allowed"),
+        (with(&[(":method", "GET"), ("upgrade", "h2c")]), 400, "upgrade_not_allowed"),
         (with(&[("content-length", "1001")]), 413, "body_too_large"),
         (with(&[(":path", "/other"), ("x-original-url", "/mcp")]), 404, "path_lookalike"),
         (with(&[(":method", "GET"), ("content-length", "1")]), 400, "body_not_allowed"),
@@ -116,6 +118,7 @@ fn messages_are_refused_with_their_id() {
             "invalid_params",
             "\"x1\"",
         ),
+        (vec![], call_with(r#""method":"ping","params":{"_meta":1}"#), 400, "invalid_params", "\"x1\""),
         (vec![], call_with(r#""method":"resources/read","params":{"name":"a"}"#), 400, "invalid_params", "\"x1\""),
         (vec![], call_with(r#""method":"prompts/get","params":{"uri":"a"}"#), 400, "invalid_params", "\"x1\""),
         (

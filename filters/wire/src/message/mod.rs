@@ -199,6 +199,12 @@ impl<'b> Message<'b> {
         (value.kind == ValueKind::Object).then_some(value.span)
     }
 
+    /// `params._meta` and what it is, whatever that is.
+    #[must_use]
+    pub fn meta_as_sent(&self) -> Option<(Span, ValueKind)> {
+        self.present(Slot::Meta).map(|value| (value.span, value.kind))
+    }
+
     /// The members of `params._meta`: each key without its quotes, and its value.
     #[must_use]
     pub fn meta_members(&self) -> &[(Span, Span)] {
