@@ -46,8 +46,10 @@ impl Worker {
         let headers = reply_headers(reply.status, reply.headers, &reply.body);
         let body = if is_head(stream) { Bytes::new() } else { reply.body };
         let started = stream.response.headers.is_some();
-        stream.local = true;
         self.reset_upstream(id, ResetReason::LocalReply);
+        if let Some(stream) = self.vm.stream(id) {
+            stream.local = true;
+        }
         if started {
             self.send_directly(id, headers, body);
         } else {

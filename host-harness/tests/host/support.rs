@@ -4,9 +4,7 @@
 //! functions that log what the module sees, so that a test reads the log as the module's diary.
 
 use bytes::Bytes;
-use host_harness::{
-    Event, Frame, HeaderMap, Host, HostOptions, LogLevel, Module, PluginConfig, Properties, StreamId, Worker,
-};
+use host_harness::{Event, Frame, HeaderMap, Host, LogLevel, Module, PluginConfig, Properties, StreamId, Worker};
 
 /// Where texts begin in memory; below are cells for results, above grows what is allocated.
 const TEXTS: usize = 1024;
@@ -267,9 +265,4 @@ pub(crate) fn fields(fields: &[(&'static str, &'static str)]) -> HeaderMap {
 
 pub(crate) fn bytes(text: &'static str) -> Bytes {
     Bytes::from_static(text.as_bytes())
-}
-
-/// A host whose log keeps everything.
-pub(crate) fn talkative() -> Host {
-    Host::new(HostOptions { log_level: LogLevel::Trace, ..HostOptions::default() })
 }
