@@ -3,7 +3,9 @@
 use std::rc::Rc;
 
 use meshward_wire::message::{Body, Id, Kind, Message};
+use meshward_wire::mirrored::{self, Facts};
 use meshward_wire::refusal::{self, Reason};
+use meshward_wire::revision::{self, VersionHeader};
 use meshward_wire::splice::Splices;
 
 use super::establish::{Flaw, establish};
@@ -84,8 +86,9 @@ impl Exchange {
                 self.run(body, std::slice::from_ref(&message), false, from, outcome, splices, host, effects);
             }
             Ok(Body::Batch(messages)) => {
-                if let Err(reason) = self.batch_allowed() {
-                    return self.refuse(reason, effects);
+                if let Err(flaw) = self.batch_allowed() {
+                    Self::note_refusal(effects, "engine", flaw.reason, None, false);
+                    return self.refuse_message(None, Kind::Notification, &flaw, effects);
                 }
                 self.run(body, &messages, true, from, outcome, splices, host, effects);
             }
@@ -177,9 +180,16 @@ impl Exchange {
         self.outcome = Outcome::Allowed;
     }
 
-    /// Whether batches are decided at all.
-    fn batch_allowed(&self) -> Result<(), Reason> {
-        if self.pipeline.settings.batches == Batches::Refuse { Err(Reason::BatchRefused) } else { Ok(()) }
+    /// Whether a batch is decided at all: by the settings, the revision its header names, and its mirrored headers, of
+    /// which none can speak for several messages.
+    fn batch_allowed(&self) -> Result<(), Flaw> {
+        let version = VersionHeader::read(self.headers.all(revision::HEADER));
+        let has_no_batches = matches!(version, VersionHeader::Known(revision) if !revision.allows_batches());
+        if self.pipeline.settings.batches == Batches::Refuse || has_no_batches {
+            return Err(Reason::BatchRefused.into());
+        }
+        mirrored::check(self.headers.iter(), &Facts { is_batch: true, ..Facts::default() })?;
+        Ok(())
     }
 
     fn refuse_one_of(

@@ -30,6 +30,9 @@ pub(super) enum RequestState {
     Replied,
 }
 
+/// Headers that name another target than the request line's.
+const REWRITES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
+
 /// What of a request's head decides its way, gathered in one pass.
 #[derive(Debug, Default)]
 struct Head<'a> {
@@ -38,8 +41,6 @@ struct Head<'a> {
     content_length: Option<&'a [u8]>,
     overrides_method: bool,
     upgrades: bool,
-    /// Where another header says the request really goes, for servers that believe it.
-    rewritten_to: Option<&'a [u8]>,
 }
 
 impl<'a> Head<'a> {
@@ -53,7 +54,6 @@ impl<'a> Head<'a> {
                 b"x-http-method-override" | b"x-http-method" | b"x-method-override" => head.overrides_method = true,
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 b"upgrade" => head.upgrades = true,
-                b"x-original-url" | b"x-rewrite-url" => head.rewritten_to = Some(value),
                 _ => {}
             }
         }
@@ -76,8 +76,9 @@ impl Exchange {
             PathKind::Endpoint => {}
             PathKind::LookAlike => return self.refuse(Reason::PathLookalike, effects),
             PathKind::Other => {
-                let hidden = head.rewritten_to.is_some_and(|to| settings.endpoints.classify(to) != PathKind::Other);
-                if hidden {
+                // Some servers believe a header that says where the request really goes.
+                let rewritten = REWRITES.iter().flat_map(|name| headers.all(name));
+                if rewritten.into_iter().any(|to| settings.endpoints.classify(to) != PathKind::Other) {
                     return self.refuse(Reason::PathLookalike, effects);
                 }
                 if settings.strict {
@@ -120,7 +121,7 @@ impl Exchange {
             return self.refuse(condemned.reason(), effects);
         }
         self.headers = Rc::new(kept);
-        if end_of_stream {
+        if end_of_stream || head.declared_length() == Some(0) {
             return self.refuse(Reason::EmptyBody, effects);
         }
         if self.pipeline.stages.iter().any(|stage| stage.edits_requests()) {

@@ -25,6 +25,12 @@ fn heads_are_refused_before_any_body() {
         (with(&[(":method", "GET"), ("upgrade", "h2c")]), 400, "upgrade_not_allowed"),
         (with(&[("content-length", "1001")]), 413, "body_too_large"),
         (with(&[(":path", "/other"), ("x-original-url", "/mcp")]), 404, "path_lookalike"),
+        (
+            with(&[(":path", "/other"), ("x-rewrite-url", "/mcp"), ("x-keep", ""), ("x-rewrite-url", "/b")]),
+            404,
+            "path_lookalike",
+        ),
+        (with(&[("content-length", "0")]), 400, "empty_body"),
         (with(&[(":method", "GET"), ("content-length", "1")]), 400, "body_not_allowed"),
     ] {
         let mut driver = Driver::new(settings(), vec![]);
@@ -128,7 +134,7 @@ fn messages_are_refused_with_their_id() {
             "invalid_params",
             "\"x1\"",
         ),
-        (vec![], r#"{"jsonrpc":"2.0","id":7"#.into(), 400, "truncated_json", "7"),
+        (vec![], r#"{"jsonrpc":"2.0","id":7 "#.into(), 400, "truncated_json", "7"),
         (vec![], format!("[{}]", call("get")), 400, "batch_refused", ""),
         (vec![("mcp-protocol-version", "1999-01-01")], call("get"), 400, "unsupported_protocol_version", "7"),
         (vec![], call("clash"), 500, "internal_error", "7"),
