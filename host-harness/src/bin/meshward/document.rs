@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
+use crate::places::{Place, Places};
+
 /// A configuration file that is well-formed YAML.
 #[derive(Debug)]
 pub(crate) struct Document {
@@ -11,6 +13,7 @@ pub(crate) struct Document {
     pub(crate) path: PathBuf,
     /// Its content as JSON would have it.
     pub(crate) value: Value,
+    text: String,
 }
 
 /// What is wrong with a file, and where.
@@ -25,14 +28,12 @@ pub(crate) enum DocumentError {
         source: std::io::Error,
     },
     /// It is no YAML, has a key twice, or is no mapping.
-    #[error("{}:{line}:{column}: {message}", path.display())]
+    #[error("{}:{}:{}: {message}", path.display(), place.line, place.column)]
     Yaml {
         /// The file.
         path: PathBuf,
-        /// Counted from 1.
-        line: u64,
-        /// Counted from 1, in characters.
-        column: u64,
+        /// Where.
+        place: Place,
         /// What is wrong.
         message: String,
     },
@@ -50,15 +51,21 @@ impl Document {
     pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, DocumentError> {
         // Only `true` and `false` are booleans: a tool may well be called `on` or `no`.
         let options = serde_saphyr::options! { strict_booleans: true, with_snippet: false };
-        let wrong = |line, column, message| DocumentError::Yaml { path: path.to_owned(), line, column, message };
+        let wrong = |place, message| DocumentError::Yaml { path: path.to_owned(), place, message };
         let value: Value = serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-            let (line, column) = error.location().map_or((1, 1), |at| (at.line(), at.column()));
-            wrong(line, column, without_location(&error.to_string()).to_owned())
+            let place = error.location().map_or(Place::START, Place::of);
+            wrong(place, without_location(&error.to_string()).to_owned())
         })?;
         if !value.is_object() {
-            return Err(wrong(1, 1, "the configuration must be a mapping that begins with `apiVersion:`".to_owned()));
+            let message = "the configuration must be a mapping that begins with `apiVersion: meshward/v1`";
+            return Err(wrong(Place::START, message.to_owned()));
         }
-        Ok(Self { path: path.to_owned(), value })
+        Ok(Self { path: path.to_owned(), value, text: text.to_owned() })
+    }
+
+    /// Where its values are.
+    pub(crate) fn places(&self) -> Places {
+        Places::of(&self.text)
     }
 
     /// The document as the module reads it.

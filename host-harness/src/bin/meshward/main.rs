@@ -2,9 +2,12 @@
 //!
 //! Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.
 
+mod check;
 mod completions;
 mod document;
 mod failure;
+mod places;
+mod schema;
 mod serve;
 mod units;
 
@@ -21,6 +24,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
     after_help = "Exit codes: 0 done, 1 failed while running, 2 wrong usage or configuration.\n\n\
                   Examples:\n  \
                   meshward serve --upstream http://127.0.0.1:3000 --config meshward.yaml\n  \
+                  meshward check meshward.yaml\n  \
                   meshward completions bash > ~/.local/share/bash-completion/completions/meshward"
 )]
 struct Cli {
@@ -32,6 +36,10 @@ struct Cli {
 enum Command {
     /// Run a proxy with the module in front of an MCP server.
     Serve(Box<serve::Args>),
+    /// Check a configuration and name everything that is wrong with it.
+    Check(check::Args),
+    /// Print the JSON Schema of the configuration.
+    Schema(schema::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
 }
@@ -39,6 +47,8 @@ enum Command {
 fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(*args),
+        Command::Check(args) => check::run(&args),
+        Command::Schema(schema::Args {}) => schema::run(),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
     match result {

@@ -29,6 +29,7 @@ use serde::Serialize;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::check;
 use crate::document::Document;
 use crate::failure::Failure;
 use access_log::AccessLog;
@@ -51,6 +52,11 @@ struct Ready {
 /// Runs the proxy until a signal ends it.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let document = Document::read(&args.config).map_err(Failure::usage)?;
+    // The module would refuse it, too, but knows no lines.
+    let faults = check::explain(&document);
+    if !faults.is_empty() {
+        return Err(Failure::usage(format!("the configuration is wrong\n{}", faults.join("\n"))));
+    }
     let module = locate::module(args.module.as_deref()).map_err(Failure::usage)?;
     let module = Module::from_file(&module, Optimize::Run)
         .map_err(|error| Failure::usage(format!("{}: {error}", module.display())))?;
