@@ -27,9 +27,9 @@ impl HeaderMap {
     }
 
     /// Adds a field as Envoy does: the value of a field that Envoy keeps in one place is appended behind a comma.
-    pub(crate) fn add(&mut self, name: impl AsRef<[u8]>, value: Bytes) {
+    pub(crate) fn add(&mut self, kind: FieldKind, name: impl AsRef<[u8]>, value: Bytes) {
         let name = lower(name.as_ref());
-        if INLINE.contains(&&*name)
+        if kind.is_single(&name)
             && let Some((_, first)) = self.fields.iter_mut().find(|(n, _)| *n == name)
         {
             let mut joined = first.to_vec();
@@ -42,10 +42,10 @@ impl HeaderMap {
     }
 
     /// The map as Envoy has it: see [`Self::add`].
-    pub(crate) fn joined(self) -> Self {
+    pub(crate) fn joined(self, kind: FieldKind) -> Self {
         let mut map = Self::new();
         for (name, value) in self {
-            map.add(name, value);
+            map.add(kind, name, value);
         }
         map
     }
@@ -131,20 +131,64 @@ impl HeaderMap {
     }
 }
 
-/// Fields of which Envoy's header map holds one value, joining duplicates with a comma
-/// (`envoy/http/header_map.h` and the inline headers that its extensions register).
-const INLINE: &[&[u8]] = &[
+/// Which list of fields a field is in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum FieldKind {
+    Request,
+    Response,
+    Trailers,
+}
+
+impl FieldKind {
+    /// Does Envoy keep one value of this field, joining duplicates with a comma?
+    fn is_single(self, name: &[u8]) -> bool {
+        match self {
+            Self::Request => SINGLE.contains(&name) || SINGLE_IN_REQUESTS.contains(&name),
+            Self::Response => SINGLE.contains(&name),
+            Self::Trailers => false,
+        }
+    }
+}
+
+/// Fields of which Envoy's header maps hold one value (the inline headers of `envoy/http/header_map.h`).
+const SINGLE: &[&[u8]] = &[
+    b"connection",
+    b"content-length",
+    b"content-type",
+    b"keep-alive",
+    b"proxy-connection",
+    b"transfer-encoding",
+    b"upgrade",
+    b"via",
+    b"x-request-id",
+];
+
+/// The same, of requests; with those that Envoy's extensions register. Observed on Envoy 1.40, by sending each twice.
+const SINGLE_IN_REQUESTS: &[&[u8]] = &[
     b":authority",
     b":method",
     b":path",
     b":scheme",
-    b":status",
     b"accept",
     b"accept-encoding",
-    b"connection",
+    b"access-control-request-headers",
+    b"access-control-request-method",
+    b"authorization",
+    b"cache-control",
     b"content-encoding",
-    b"content-length",
-    b"content-type",
+    b"expect",
+    b"grpc-accept-encoding",
+    b"grpc-timeout",
+    b"if-none-match",
+    b"origin",
+    b"pragma",
+    b"referer",
+    b"user-agent",
+    b"x-envoy-original-path",
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-port",
+    b"x-forwarded-proto",
 ];
 
 fn lower(name: &[u8]) -> Bytes {

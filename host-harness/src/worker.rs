@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use crate::headers::FieldKind;
 use crate::host::log::LogLine;
 use crate::vm::state::{LocalReply, State};
 use crate::vm::stream::{Direction, Stream};
@@ -86,7 +87,7 @@ impl Worker {
     /// Request headers from the client. `end_stream`: there is neither body nor trailers.
     pub fn request_headers(&mut self, stream: StreamId, headers: HeaderMap, end_stream: bool) {
         if !self.replied(stream, Direction::Request) {
-            self.on_headers(stream, Direction::Request, headers.joined(), end_stream);
+            self.on_headers(stream, Direction::Request, headers.joined(FieldKind::Request), end_stream);
         }
     }
 
@@ -100,14 +101,14 @@ impl Worker {
     /// Request trailers; they end the request.
     pub fn request_trailers(&mut self, stream: StreamId, trailers: HeaderMap) {
         if !self.replied(stream, Direction::Request) {
-            self.on_trailers(stream, Direction::Request, trailers.joined());
+            self.on_trailers(stream, Direction::Request, trailers);
         }
     }
 
     /// Response headers from the upstream (not 1xx, which pass beside filters).
     pub fn response_headers(&mut self, stream: StreamId, headers: HeaderMap, end_stream: bool) {
         if self.answered_by_upstream(stream) {
-            self.on_headers(stream, Direction::Response, headers.joined(), end_stream);
+            self.on_headers(stream, Direction::Response, headers.joined(FieldKind::Response), end_stream);
         }
     }
 
@@ -121,7 +122,7 @@ impl Worker {
     /// Response trailers; they end the response.
     pub fn response_trailers(&mut self, stream: StreamId, trailers: HeaderMap) {
         if self.answered_by_upstream(stream) {
-            self.on_trailers(stream, Direction::Response, trailers.joined());
+            self.on_trailers(stream, Direction::Response, trailers);
         }
     }
 

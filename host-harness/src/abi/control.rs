@@ -114,10 +114,9 @@ fn send_local_response(
     }
     let state = guest.state_mut();
     let context = state.context();
-    let replied = state.actions.iter().any(|action| matches!(action, Action::Reply(stream, _) if *stream == context));
     if state.stream_mut().is_some() {
         state.stopping = true;
-        if !replied {
+        if !state.replying(context) {
             let details = details.split_whitespace().collect::<Vec<_>>().join("_");
             state.actions.push_back(Action::Reply(context, LocalReply { status, body, headers, details }));
         }

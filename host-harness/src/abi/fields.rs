@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::{Answer, Guest, Imports, Status, import, pairs};
 use crate::HeaderMap;
+use crate::headers::FieldKind;
 use crate::vm::State;
 use crate::vm::abi_len;
 
@@ -35,19 +36,19 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
             Err(fault) => Err(fault),
         }
     });
-    import!(imports, "env", "proxy_set_header_map_pairs" => |g, map: u32, pairs: u32, pairs_len: u32| {
+    import!(imports, "env", "proxy_set_header_map_pairs" => |g, which: u32, pairs: u32, pairs_len: u32| {
         let fields = g.slice(pairs, pairs_len).and_then(|bytes| Ok(pairs::decode(bytes)?));
-        fields.and_then(|fields| change(g.state_mut(), map, |map| {
+        fields.and_then(|fields| change(g.state_mut(), which, |map| {
             *map = HeaderMap::new();
             for (name, value) in fields {
-                map.add(&name, value);
+                map.add(kind(which), &name, value);
             }
         }))
     });
     import!(imports, "env", "proxy_add_header_map_value" =>
-        |g, map: u32, name: u32, name_len: u32, value: u32, value_len: u32| {
+        |g, which: u32, name: u32, name_len: u32, value: u32, value_len: u32| {
             let field = field(g, (name, name_len), (value, value_len));
-            field.and_then(|(name, value)| change(g.state_mut(), map, |map| map.add(&name, value)))
+            field.and_then(|(name, value)| change(g.state_mut(), which, |map| map.add(kind(which), &name, value)))
         }
     );
     import!(imports, "env", "proxy_replace_header_map_value" =>
@@ -61,6 +62,14 @@ pub(super) fn define(imports: &mut Imports<'_>) -> wasmtime::Result<()> {
         name.and_then(|name| change(g.state_mut(), map, |map| { map.remove(&name); }))
     });
     Ok(())
+}
+
+fn kind(map: u32) -> FieldKind {
+    match map {
+        REQUEST_HEADERS => FieldKind::Request,
+        RESPONSE_HEADERS => FieldKind::Response,
+        _ => FieldKind::Trailers,
+    }
 }
 
 fn field(guest: &Guest<'_>, name: (u32, u32), value: (u32, u32)) -> Answer<(Bytes, Bytes)> {

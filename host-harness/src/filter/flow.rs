@@ -94,9 +94,9 @@ impl Worker {
         let Some(half) = self.half(id, direction) else { return };
         if half.cumulative {
             half.hold(data);
+            // Envoy still shows the module what was too much.
             if half.held_len() > limit {
                 self.overflow(id, direction);
-                return;
             }
         } else {
             half.chunk = Some(data);
@@ -105,17 +105,19 @@ impl Worker {
         if verdict == Verdict::Gone {
             return;
         }
+        let replying = self.vm.state().replying(context(id));
         let Some(half) = self.half(id, direction) else { return };
         half.cumulative = verdict == Verdict::Buffer;
         let chunk = half.chunk.take();
         match verdict {
+            Verdict::Continue if replying => {}
             Verdict::Continue => self.pass_data(id, direction, chunk, end_stream),
             Verdict::Buffer | Verdict::Watermark => {
                 half.iteration = Iteration::StoppedOne;
                 if let Some(chunk) = chunk {
                     half.hold(chunk);
                 }
-                if verdict == Verdict::Buffer && half.held_len() > limit {
+                if verdict == Verdict::Buffer && half.held_len() > limit && !replying {
                     self.overflow(id, direction);
                 }
             }

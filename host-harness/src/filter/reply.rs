@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::out::is_head;
 use crate::config::FailurePolicy;
+use crate::headers::FieldKind;
 use crate::vm::state::{Action, LocalReply, State};
 use crate::vm::stream::{Direction, Mode};
 use crate::vm::{Failed, Vm, context};
@@ -25,6 +26,7 @@ impl Worker {
                     }
                     self.reset_both(id, ResetReason::ClosedByFilter);
                 }
+                Action::Overflow(stream, reply) => self.reply(StreamId(stream), reply, ResetReason::BufferOverflow),
                 Action::Reply(stream, reply) => self.reply(StreamId(stream), reply, ResetReason::LocalReplyTooLate),
             }
         }
@@ -72,7 +74,7 @@ impl Worker {
         }
     }
 
-    /// More is held back than may be.
+    /// More is held back than may be: asks for Envoy's own reply, ahead of whatever the module may ask for.
     pub(crate) fn overflow(&mut self, id: StreamId, direction: Direction) {
         let (status, body, details) = match direction {
             Direction::Request => (413, "Payload Too Large", "request_payload_too_large"),
@@ -80,7 +82,7 @@ impl Worker {
         };
         let body = Bytes::from_static(body.as_bytes());
         let reply = LocalReply { status, body, headers: HeaderMap::new(), details: details.to_owned() };
-        self.reply(id, reply, ResetReason::BufferOverflow);
+        self.vm.state_mut().actions.push_back(Action::Overflow(context(id), reply));
     }
 
     /// The 503 of a stream whose VM is gone. The module is not asked about it.
@@ -169,7 +171,7 @@ fn reply_headers(status: u32, fields: HeaderMap, body: &Bytes) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.append(":status", status.to_string());
     for (name, value) in fields {
-        headers.add(name, value);
+        headers.add(FieldKind::Response, name, value);
     }
     if body.is_empty() {
         headers.remove("content-length");

@@ -56,7 +56,8 @@ impl fmt::Display for LogLevel {
 pub struct LogLine {
     /// How loud.
     pub level: LogLevel,
-    /// The plugin it is from or about: name, root id and VM id, those that are not empty, separated by spaces.
+    /// The plugin it is from or about: name (only in what a stream says), root id and VM id, those that are not empty,
+    /// separated by spaces.
     pub plugin: String,
     /// The text.
     pub message: String,

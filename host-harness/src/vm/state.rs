@@ -22,6 +22,8 @@ pub(crate) enum Action {
     Close(u32),
     /// `proxy_send_local_response`
     Reply(u32, LocalReply),
+    /// The host's own reply to too much of a body.
+    Overflow(u32, LocalReply),
 }
 
 /// A response that does not come from the upstream.
@@ -110,6 +112,13 @@ impl State {
         next
     }
 
+    /// Is there a reply to a stream already, for when the module has returned? The first one counts.
+    pub(crate) fn replying(&self, context: u32) -> bool {
+        self.actions.iter().any(
+            |action| matches!(action, Action::Reply(stream, _) | Action::Overflow(stream, _) if *stream == context),
+        )
+    }
+
     /// The context that a host function acts on.
     pub(crate) fn context(&self) -> u32 {
         if self.effective != 0 && self.knows(self.effective) { self.effective } else { self.current }
@@ -149,7 +158,9 @@ impl State {
 
     pub(crate) fn log(&self, level: LogLevel, message: String) {
         let config = &self.config;
-        let parts = [config.name.as_str(), config.root_id.as_str(), config.vm_id.as_str()];
+        // Envoy names the plugin only in what a stream says.
+        let name = if self.stream().is_some() { config.name.as_str() } else { "" };
+        let parts = [name, config.root_id.as_str(), config.vm_id.as_str()];
         let plugin: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
         let line = LogLine { level, plugin: plugin.join(" "), message };
         if let Some(lines) = self.start_logs.borrow_mut().as_mut() {

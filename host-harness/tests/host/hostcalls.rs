@@ -332,6 +332,7 @@ fn log_lines_have_a_level_and_a_limit() {
     for _ in 0..3 {
         request(&mut rig, get());
     }
+    assert_eq!(host.logs().len(), 2);
     let lines: Vec<String> = host.logs().iter().map(ToString::to_string).collect();
     assert_eq!(lines, ["[warning][wasm] wasm log n r v: line"; 2]);
 }

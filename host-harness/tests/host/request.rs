@@ -245,8 +245,31 @@ fn more_than_the_buffer_limit_is_answered_with_413() {
             &["up headers /mcp"]
         };
         assert_eq!(out, expected, "{len} bytes");
+        assert_eq!(rig.diary()[3], format!("body {len}"), "the module sees what was too much");
         let info = rig.worker.close(id).unwrap();
         assert_eq!(info.response_code_details.as_deref(), refused.then_some("request_payload_too_large"));
+    }
+}
+
+#[test]
+fn envoys_413_comes_before_what_the_module_says_to_too_much() {
+    let mut wat = Wat::new();
+    let body = wat.text("no");
+    // Waits for four bytes, then replies.
+    wat.on(
+        "proxy_on_request_body",
+        3,
+        &format!(
+            "(if (i32.ge_u (local.get $b) (i32.const 4)) (then (call $reply (i32.const 400) {body}))) (i32.const 1)"
+        ),
+    );
+    for (limit, code) in [(3, "413"), (4, "400")] {
+        let mut rig = Rig::with(&wat, PluginConfig { buffer_limit: limit, ..PluginConfig::default() });
+        let id = rig.open();
+        rig.worker.request_headers(id, post(), false);
+        rig.worker.request_data(id, bytes("12"), false);
+        rig.worker.request_data(id, bytes("34"), false);
+        assert_eq!(rig.out()[2], format!("client headers {code}"));
     }
 }
 
