@@ -18,6 +18,8 @@ pub enum PathKind {
     Endpoint,
     /// No endpoint, but a server could take it for one.
     LookAlike,
+    /// Below an endpoint: a server that mounts its handler by prefix serves it there too.
+    Below,
     /// Something else.
     Other,
 }
@@ -38,7 +40,13 @@ impl Endpoints {
             return PathKind::Endpoint;
         }
         let canonical = canonical(path);
-        if self.canonical.contains(&canonical) { PathKind::LookAlike } else { PathKind::Other }
+        if self.canonical.contains(&canonical) {
+            return PathKind::LookAlike;
+        }
+        let below = |endpoint: &Vec<u8>| {
+            !endpoint.is_empty() && canonical.strip_prefix(&**endpoint).is_some_and(|rest| rest.starts_with(b"/"))
+        };
+        if self.canonical.iter().any(below) { PathKind::Below } else { PathKind::Other }
     }
 }
 
@@ -159,7 +167,9 @@ mod tests {
             ("", PathKind::Other),
             ("*", PathKind::Other),
             ("/mcp2", PathKind::Other),
-            ("/mcp/x", PathKind::Other),
+            ("/mcp/x", PathKind::Below),
+            ("/%6dcp//x/", PathKind::Below),
+            ("/mcp/%2e%2e/mcp/x", PathKind::Below),
             ("/mcp/..", PathKind::Other),
             ("/healthz", PathKind::Other),
             ("/.well-known/oauth-protected-resource/mcp", PathKind::Other),

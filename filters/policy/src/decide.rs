@@ -1,6 +1,7 @@
 //! The decision: one function over what a message is about.
 
 use meshward_engine::Target;
+use meshward_wire::message::Kind;
 use meshward_wire::method::{Class, Method};
 
 use crate::config::{Default, Effect, PolicyConfig, RuleConfig};
@@ -39,10 +40,9 @@ impl Policy {
         Self { default: config.default, rules: config.rules.iter().map(Rule::new).collect() }
     }
 
-    /// Decides on a method and what it is about. `known`: the method as MCP knows it.
+    /// Decides on a message by its method and what it is about. `upkeep`: it only keeps the protocol up.
     #[must_use]
-    pub fn decide(&self, method: &str, known: Option<&Method>, target: &Target<'_>) -> Ruling<'_> {
-        let upkeep = known.is_some_and(|known| known.class == Class::Upkeep);
+    pub fn decide(&self, method: &str, upkeep: bool, target: &Target<'_>) -> Ruling<'_> {
         let mut allowed = None;
         for rule in &self.rules {
             if allowed.is_some() && rule.effect == Effect::Allow || !rule.matches(method, upkeep, target) {
@@ -58,6 +58,13 @@ impl Policy {
             _ => Ruling::Allow(allowed),
         }
     }
+}
+
+/// Whether a message only keeps the protocol up. A notification that MCP does not know is one too: it asks for nothing.
+pub(crate) fn is_upkeep(method: &str, kind: Kind, known: Option<&Method>) -> bool {
+    known.map_or(kind == Kind::Notification && method.starts_with("notifications/"), |known| {
+        known.class == Class::Upkeep
+    })
 }
 
 impl Rule {

@@ -6,7 +6,7 @@ use meshward_wire::refusal::Reason;
 use meshward_wire::splice::Splices;
 
 use crate::config::{Mode, PolicyConfig};
-use crate::decide::{Policy, Ruling};
+use crate::decide::{Policy, Ruling, is_upkeep};
 
 /// Asks the policy about every message of the client.
 #[derive(Debug)]
@@ -34,7 +34,8 @@ impl Stage for PolicyStage {
             return Verdict::Pass;
         }
         let method = call.message.method().unwrap_or_default();
-        match self.policy.decide(&method, call.method, &call.target) {
+        let upkeep = is_upkeep(&method, call.message.kind(), call.method);
+        match self.policy.decide(&method, upkeep, &call.target) {
             Ruling::Allow(_) => Verdict::Pass,
             Ruling::Deny(rule) => {
                 let decision = Decision { reason: Reason::Denied, rule: rule.map(str::to_owned) };

@@ -1,13 +1,11 @@
 //! What a message of the client is, established from its body and confirmed by its headers.
 
-use std::borrow::Cow;
-
 use meshward_wire::json::{self, ValueKind};
 use meshward_wire::message::{Kind, Message, Text};
 use meshward_wire::method::{Method, TargetKind};
 use meshward_wire::mirrored::{self, Condemned, Facts};
 use meshward_wire::refusal::Reason;
-use meshward_wire::revision::{self, SUPPORTED_JSON, Said, Statement, Unrecognised, VersionHeader};
+use meshward_wire::revision::{self, Revision, STATELESS_JSON, SUPPORTED_JSON, Statement, Unrecognised, VersionHeader};
 
 use crate::headers::KeptHeaders;
 use crate::stage::{Call, Target};
@@ -32,22 +30,15 @@ impl From<Condemned> for Flaw {
     }
 }
 
-impl From<Unrecognised<'_>> for Flaw {
-    fn from(unrecognised: Unrecognised<'_>) -> Self {
-        match unrecognised {
-            Unrecognised::Unsupported { requested } => {
-                let mut quoted = String::new();
-                json::write_string(requested, &mut quoted);
-                let data = vec![("supported", SUPPORTED_JSON.to_owned()), ("requested", quoted)];
-                Self { reason: Reason::UnsupportedProtocolVersion, data }
-            }
-            Unrecognised::Mismatch => Reason::HeaderMismatch.into(),
-            Unrecognised::HeaderMissing => Reason::HeaderMissing.into(),
-            Unrecognised::HeaderRepeated => Reason::HeaderRepeated.into(),
-            Unrecognised::HeaderMalformed => Reason::HeaderMalformed.into(),
-            Unrecognised::InvalidMeta => Reason::InvalidParams.into(),
-        }
-    }
+/// A revision that cannot be spoken. Whoever asked statelessly is told what can be asked so: a client that falls back to
+/// a session takes anything else for a promise that the server, which nobody has asked, may not keep.
+fn unrecognised(why: Unrecognised<'_>, is_stateless: bool) -> Flaw {
+    let reason = why.reason();
+    let Unrecognised::Unsupported { requested } = why else { return reason.into() };
+    let mut quoted = String::new();
+    json::write_string(requested, &mut quoted);
+    let supported = if is_stateless { STATELESS_JSON } else { SUPPORTED_JSON };
+    Flaw { reason, data: vec![("supported", supported.to_owned()), ("requested", quoted)] }
 }
 
 /// Establishes a message, alone or in a batch.
@@ -64,12 +55,14 @@ pub(super) fn establish<'m>(
         &Statement {
             method: name.as_deref(),
             is_request: message.kind() == Kind::Request,
-            params: said(&params),
-            meta: said(&meta),
+            params: (&params).into(),
+            meta: (&meta).into(),
         },
-    )?;
+    )
+    .map_err(|why| unrecognised(why, matches!(meta, Text::Is(_))))?;
     let revision = recognised.revision();
-    if in_batch && !revision.is_some_and(|revision| revision.allows_batches()) {
+    // `initialize` is never part of a batch (2025-03-26, Lifecycle, Initialization).
+    if in_batch && (name.as_deref() == Some("initialize") || !revision.is_some_and(Revision::allows_batches)) {
         return Err(Reason::BatchRefused.into());
     }
     let named = match method.map(|method| method.target) {
@@ -90,17 +83,18 @@ pub(super) fn establish<'m>(
     if matches!(message.meta_as_sent(), Some((_, kind)) if !matches!(kind, ValueKind::Object | ValueKind::Null)) {
         return Err(Reason::InvalidParams.into());
     }
-    let target = target(message, method)?;
+    let target = match target(message, method) {
+        // Where the revision has no such method its parameters have no rules: the server does not know it, or the
+        // policy does not.
+        Err(_) if !method.is_some_and(|method| exists(method, revision)) => Target::None,
+        target => target?,
+    };
     Ok(Call { message, method, target, revision, headers })
 }
 
-const fn said<'t>(text: &'t Text<'_>) -> Said<'t> {
-    match text {
-        Text::Missing => Said::Nothing,
-        Text::NotAString => Said::NotText,
-        Text::Is(Cow::Borrowed(text)) => Said::Text(text),
-        Text::Is(Cow::Owned(text)) => Said::Text(text.as_str()),
-    }
+/// Whether clients have a method in a revision; in any, where the revision is still to be negotiated.
+fn exists(method: &Method, revision: Option<Revision>) -> bool {
+    revision.is_none_or(|revision| method.from_client.contains(revision))
 }
 
 /// What the message is about. A method that is about something must name it: a server that reads a default into its

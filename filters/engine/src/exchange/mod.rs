@@ -104,6 +104,8 @@ pub struct Exchange {
     /// What is kept of the request's head for the body phase.
     headers: Rc<KeptHeaders>,
     asked: Asked,
+    /// A GET: its response is a stream of the server's own.
+    opens_stream: bool,
     /// Whether the response to what was asked is to be read.
     reads_response: bool,
     next_callout: u32,
@@ -120,6 +122,7 @@ impl Exchange {
             response: ResponseState::Start,
             headers: Rc::default(),
             asked: Asked::default(),
+            opens_stream: false,
             reads_response: false,
             next_callout: 0,
             outcome: Outcome::Open,

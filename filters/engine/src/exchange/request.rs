@@ -53,7 +53,8 @@ impl<'a> Head<'a> {
                 b"content-length" => head.content_length = Some(value),
                 b"x-http-method-override" | b"x-http-method" | b"x-method-override" => head.overrides_method = true,
                 // What comes after a switch is no HTTP body, and nobody would read it.
-                b"upgrade" => head.upgrades = true,
+                // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
+                b"upgrade" => head.upgrades |= !value.eq_ignore_ascii_case(b"h2c"),
                 _ => {}
             }
         }
@@ -75,7 +76,11 @@ impl Exchange {
         match settings.endpoints.classify(head.path) {
             PathKind::Endpoint => {}
             PathKind::LookAlike => return self.refuse(Reason::PathLookalike, effects),
-            PathKind::Other => {
+            // Reading there is harmless (OAuth metadata may lie below an endpoint); a message is not.
+            PathKind::Below if !matches!(head.method, b"GET" | b"HEAD" | b"OPTIONS") => {
+                return self.refuse(Reason::PathLookalike, effects);
+            }
+            PathKind::Below | PathKind::Other => {
                 // Some servers believe a header that says where the request really goes.
                 let rewritten = REWRITES.iter().flat_map(|name| headers.all(name));
                 if rewritten.into_iter().any(|to| settings.endpoints.classify(to) != PathKind::Other) {
@@ -114,7 +119,9 @@ impl Exchange {
             return self.refuse(Reason::BodyTooLarge, effects);
         }
         let mut kept = KeptHeaders::default();
-        for (name, value) in headers.iter().filter(|(name, _)| name.starts_with(b"mcp-")) {
+        for (name, value) in
+            headers.iter().filter(|(name, _)| name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-")))
+        {
             kept.push(name, value);
         }
         if let Err(condemned) = mirrored::early(kept.iter()) {
@@ -140,6 +147,7 @@ impl Exchange {
             return self.refuse(Reason::BodyNotAllowed, effects);
         }
         if head.method == b"GET" {
+            self.opens_stream = true;
             self.reads_response = self.pipeline.may_read_responses();
             self.ask_for_readable_response(effects);
         }

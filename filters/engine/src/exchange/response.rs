@@ -35,9 +35,10 @@ impl Exchange {
             return;
         }
         self.response = ResponseState::Passing;
-        let success = headers.first(":status").is_some_and(|status| status.first() == Some(&b'2'));
-        // No client reads a result out of an error status; 202 and 204 have no content.
-        if !self.reads_response || !success || end_of_stream {
+        let status = headers.first(":status").unwrap_or_default();
+        // No client reads a result out of an error, nor out of 202 and 204, which have no content in MCP.
+        let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
+        if !self.reads_response || !has_message || end_of_stream {
             return;
         }
         self.response = if !media::is_identity(headers) {
@@ -148,18 +149,25 @@ impl Exchange {
 
     /// Writes one block of a stream as it is, with other data, or not at all.
     fn judge_block(&mut self, block: &Block<'_>, host: &mut dyn Host, effects: &mut Effects, out: &mut Vec<u8>) {
-        // `endpoint` is the one event of MCP that carries no message (2024-11-05, HTTP with SSE): a path.
         let judged = match block.data() {
-            Some(data) if !data.is_empty() && block.event_type() != Some(b"endpoint") => {
-                self.judge(&data, host, effects)
-            }
+            Some(data) if !data.is_empty() && !self.is_endpoint_event(block, &data) => self.judge(&data, host, effects),
             _ => Judged::Unchanged,
         };
         match judged {
             Judged::Unchanged => out.extend_from_slice(block.raw()),
             Judged::Changed(data) => block.write_with_data(&data, out),
+            // The id stays, without data, so that the client resumes where the server is.
+            Judged::Dropped if block.id().is_some() => block.write_with_data(b"", out),
             Judged::Dropped => {}
         }
+    }
+
+    /// The one event of MCP that carries no message (2024-11-05, HTTP with SSE): a path, on a stream opened by GET.
+    fn is_endpoint_event(&self, block: &Block<'_>, data: &[u8]) -> bool {
+        self.opens_stream
+            && block.event_type() == Some(b"endpoint")
+            && !data.trim_ascii_start().starts_with(b"{")
+            && !data.trim_ascii_start().starts_with(b"[")
     }
 
     /// Reads what the server sent as messages and asks every stage about each.

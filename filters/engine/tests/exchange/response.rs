@@ -97,9 +97,9 @@ fn responses_nobody_reads_pass() {
     driver.request(POST, false);
     driver.handle(Input::RequestBodyComplete { body: br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"# });
     assert!(!driver.exchange.awaits_response());
-    for status in ["202", "400", "401", "500"] {
+    for status in ["202", "204", "400", "401", "500"] {
         let mut driver = asked(settings(), "get");
-        driver.response(&[(":status", status), ("content-type", "text/plain")], status == "202");
+        driver.response(&[(":status", status), ("content-type", "text/plain")], false);
         assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing, "{status}");
         assert_eq!(driver.effects, Effects::default());
     }
@@ -180,6 +180,12 @@ fn strict_reads_every_response_and_get_streams() {
     driver.request(&[(":method", "GET"), (":path", "/mcp")], true);
     let ping = "data: {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}\n\n";
     let endpoint = "event: endpoint\ndata: /messages?session=1\n\n";
-    let out = stream(&mut driver, &[endpoint.as_bytes(), ping.as_bytes(), b"data: nonsense\n\n", ping.as_bytes(), b""]);
-    assert_eq!(out, [endpoint, ping, "", ping, ""]);
+    let (bad, numbered, posing) = ("data: nonsense\n\n", "id: 5\ndata: nonsense\n\n", "event: endpoint\ndata: {\n\n");
+    let pieces = [endpoint, ping, bad, numbered, posing, ping, ""].map(str::as_bytes);
+    assert_eq!(stream(&mut driver, &pieces), [endpoint, ping, "", "id: 5\ndata: \n\n", "", ping, ""]);
+
+    let mut driver = Driver::new(strict(), vec![]);
+    driver.request(POST, false);
+    driver.handle(Input::RequestBodyComplete { body: br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"# });
+    assert!(stream(&mut driver, &[endpoint.as_bytes(), b""]).concat().contains("unreadable_response"), "not on a POST");
 }
