@@ -144,7 +144,7 @@ impl FieldKind {
     fn is_single(self, name: &[u8]) -> bool {
         match self {
             Self::Request => SINGLE.contains(&name) || SINGLE_IN_REQUESTS.contains(&name),
-            Self::Response => SINGLE.contains(&name),
+            Self::Response => SINGLE.contains(&name) || SINGLE_IN_RESPONSES.contains(&name),
             Self::Trailers => false,
         }
     }
@@ -191,6 +191,30 @@ const SINGLE_IN_REQUESTS: &[&[u8]] = &[
     b"x-forwarded-proto",
 ];
 
+/// The same, of responses.
+const SINGLE_IN_RESPONSES: &[&[u8]] = &[
+    b":status",
+    b"access-control-allow-credentials",
+    b"access-control-allow-headers",
+    b"access-control-allow-methods",
+    b"access-control-allow-origin",
+    b"access-control-expose-headers",
+    b"access-control-max-age",
+    b"age",
+    b"cache-control",
+    b"content-encoding",
+    b"date",
+    b"etag",
+    b"expires",
+    b"grpc-message",
+    b"grpc-status",
+    b"last-modified",
+    b"location",
+    b"proxy-status",
+    b"server",
+    b"vary",
+];
+
 fn lower(name: &[u8]) -> Bytes {
     Bytes::from(name.to_ascii_lowercase())
 }
@@ -223,5 +247,51 @@ impl IntoIterator for HeaderMap {
 impl fmt::Debug for HeaderMap {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(fields: &[(&'static str, &'static str)]) -> HeaderMap {
+        fields.iter().copied().collect()
+    }
+
+    #[test]
+    fn order_and_duplicates_stay() {
+        let map = map(&[("B", "1"), ("a", "2"), ("b", "3")]);
+        let fields: Vec<_> = map.iter().map(|(name, value)| (&name[..], &value[..])).collect();
+        assert_eq!(fields, [(&b"b"[..], &b"1"[..]), (b"a", b"2"), (b"b", b"3")]);
+        assert_eq!(map.get("B").map(|value| &value[..]), Some(&b"1"[..]));
+        assert_eq!(map.get_all("b").count(), 2);
+        assert_eq!(map.byte_size(), 6);
+    }
+
+    #[test]
+    fn set_replaces_the_first_and_removes_the_others() {
+        let mut fields = map(&[("a", "1"), ("b", "2"), ("a", "3")]);
+        fields.set("A", "new");
+        assert_eq!(fields, map(&[("a", "new"), ("b", "2")]));
+        fields.set("c", "4");
+        assert_eq!(fields, map(&[("a", "new"), ("b", "2"), ("c", "4")]));
+        assert_eq!((fields.remove("A"), fields.remove("a")), (1, 0));
+    }
+
+    #[test]
+    fn which_fields_are_joined_depends_on_the_message() {
+        let twice = |kind: FieldKind, name: &'static str| map(&[(name, "1"), (name, "2")]).joined(kind).len();
+        for (name, request, response) in [
+            ("content-type", 1, 1),
+            ("accept", 1, 2),
+            ("vary", 2, 1),
+            ("mcp-name", 2, 2),
+            ("set-cookie", 2, 2),
+            ("cookie", 2, 2),
+        ] {
+            assert_eq!(twice(FieldKind::Request, name), request, "{name} in a request");
+            assert_eq!(twice(FieldKind::Response, name), response, "{name} in a response");
+            assert_eq!(twice(FieldKind::Trailers, name), 2, "{name} in trailers");
+        }
     }
 }

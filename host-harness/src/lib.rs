@@ -5,7 +5,11 @@
 //! services. So the same code runs a table test and a real proxy.
 //!
 //! What is shared between workers (shared data, queues, metrics, logs, the clock) is a [`Host`]; nothing is global,
-//! so tests run in parallel.
+//! so tests run in parallel. `docs/host-harness.md` has an example, what is simulated, and what differs from Envoy.
+
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/host-harness.md")]
+struct Documentation;
 
 mod abi;
 mod config;

@@ -94,9 +94,13 @@ impl Worker {
         let Some(half) = self.half(id, direction) else { return };
         if half.cumulative {
             half.hold(data);
-            // Envoy still shows the module what was too much.
             if half.held_len() > limit {
                 self.overflow(id, direction);
+                // Of a request Envoy still shows the module what was too much; a response is over at once.
+                if direction == Direction::Response {
+                    self.run_actions();
+                    return;
+                }
             }
         } else {
             half.chunk = Some(data);

@@ -144,6 +144,17 @@ fn a_second_reply_is_ignored_once_the_first_is_out() {
 }
 
 #[test]
+fn a_reply_to_the_own_reply_takes_its_place() {
+    let mut wat = Wat::new();
+    let (first, second) = (wat.text("one"), wat.text("two"));
+    wat.on("proxy_on_request_headers", 3, &format!("(call $reply (i32.const 400) {first}) (i32.const 1)"));
+    wat.on("proxy_on_response_headers", 3, &format!("(call $reply (i32.const 500) {second}) (i32.const 1)"));
+    let mut rig = Rig::new(&wat);
+    exchange(&mut rig);
+    assert_eq!(rig.out(), ["client headers 500", r#"client data "two" end"#]);
+}
+
+#[test]
 fn a_streamed_response_passes_piece_by_piece() {
     let mut wat = Wat::new();
     diary(&mut wat, "response_headers", CONTINUE);
@@ -178,6 +189,7 @@ fn too_much_of_a_held_response_is_500_or_a_reset() {
         rig.worker.response_data(id, bytes("1234"), false);
         rig.worker.response_data(id, bytes("5"), false);
         assert_eq!(rig.out(), expected);
+        assert_eq!(rig.diary(), ["response_headers 1", "response_body 4"], "what was too much is not shown");
         let info = rig.worker.close(id).unwrap();
         assert_eq!(info.response_code_details.as_deref(), Some("response_payload_too_large"));
     }
