@@ -166,6 +166,22 @@ async fn an_answer_may_come_before_the_request_has_ended() {
 }
 
 #[tokio::test]
+async fn an_early_answer_reaches_a_client_that_goes_on_sending() {
+    let upstream = Upstream::start(echo).await;
+    for side in [Http::One, Http::Two] {
+        let proxy = Proxy::start(REPLY, &upstream.url(Http::One), &[]).await;
+        let mut connection = Client::connect(proxy.address, side).await;
+        for _ in 0..3 {
+            // More than windows and socket buffers hold.
+            let request = Request::post("/mcp").body(full(noise(16 * 1024 * 1024))).unwrap();
+            let (parts, body) = connection.exchange(request).await;
+            assert_eq!((parts.status.as_u16(), body.as_ref()), (403, &br#"{"refused":true}"#[..]), "{side:?}");
+        }
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_request_that_breaks_off_never_looks_complete_upstream() {
     for server in [Http::One, Http::Two] {
         let (sender, mut seen) = mpsc::unbounded_channel();

@@ -35,6 +35,18 @@ async fn a_reply_of_the_filter_never_reaches_the_upstream() {
 }
 
 #[tokio::test]
+async fn a_request_whose_headers_are_held_never_reaches_the_upstream() {
+    let upstream = Upstream::start(echo).await;
+    let proxy = Proxy::start(HOLD, &upstream.url(Http::One), &["--header-hold"]).await;
+    for side in [Http::One, Http::Two] {
+        let mut connection = Client::connect(proxy.address, side).await;
+        let (parts, body) = connection.exchange(post()).await;
+        assert_eq!((parts.status.as_u16(), body.as_ref()), (403, &br#"{"refused":true}"#[..]));
+    }
+    assert_eq!(upstream.connections(), 0);
+}
+
+#[tokio::test]
 async fn a_crash_is_a_503_and_then_what_the_policy_says() {
     let upstream = Upstream::start(echo).await;
     for (policy, after) in [("closed", 503), ("open", 200), ("reload", 200)] {

@@ -71,6 +71,22 @@ pub(crate) const REPLY: &str = r#"(module
       (i32.const 0) (i32.const 0) (i32.const -1)))
     (i32.const 1)))"#;
 
+/// A filter that waits for the whole body and then answers itself.
+pub(crate) const HOLD: &str = r#"(module
+  (import "env" "proxy_send_local_response"
+    (func $reply (param i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (data (i32.const 64) "{\"refused\":true}")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param i32) (result i32) (i32.const 65536))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32) (i32.const 1))
+  (func (export "proxy_on_request_body") (param i32 i32 i32) (result i32)
+    (if (local.get 2)
+      (then (drop (call $reply (i32.const 403) (i32.const 0) (i32.const 0) (i32.const 64) (i32.const 16)
+        (i32.const 0) (i32.const 0) (i32.const -1)))))
+    (i32.const 1)))"#;
+
 /// A filter that crashes on requests that have a body, and on them alone.
 pub(crate) const TRAP: &str = r#"(module
   (memory (export "memory") 2)

@@ -63,6 +63,13 @@ impl Document {
         Ok(Self { path: path.to_owned(), value, text: text.to_owned() })
     }
 
+    /// Puts a value in the place of a top-level one.
+    pub(crate) fn set(&mut self, name: &str, value: Value) {
+        if let Some(members) = self.value.as_object_mut() {
+            members.insert(name.to_owned(), value);
+        }
+    }
+
     /// Where its values are.
     pub(crate) fn places(&self) -> Places {
         Places::of(&self.text)
@@ -104,7 +111,11 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_a_mapping() {
+    fn a_document_is_a_mapping_whose_members_can_be_set() {
+        let mut document = parse("a: 1\nb: 2").unwrap();
+        document.set("b", true.into());
+        document.set("c", Value::Null);
+        assert_eq!(document.to_json(), br#"{"a":1,"b":true,"c":null}"#);
         for text in ["", "[]", "word", "12"] {
             let error = parse(text).unwrap_err();
             assert!(error.starts_with("m.yaml:1:1: "), "{error}");

@@ -126,7 +126,7 @@ impl Record {
     fn line(&self, elapsed: Duration) -> Line<'_> {
         Line {
             event: "exchange",
-            time: self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64(),
+            time: to_thousandths(self.at.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()),
             client: self.client,
             method: self.method.as_str(),
             path: &self.path,
@@ -135,10 +135,14 @@ impl Record {
             details: self.details.as_deref().unwrap_or("via_upstream"),
             bytes_received: self.bytes_received,
             bytes_sent: self.bytes_sent,
-            duration_ms: elapsed.as_secs_f64() * 1000.0,
+            duration_ms: to_thousandths(elapsed.as_secs_f64() * 1000.0),
             upstream_error: self.upstream_error.as_deref(),
         }
     }
+}
+
+fn to_thousandths(value: f64) -> f64 {
+    (value * 1000.0).round() / 1000.0
 }
 
 impl AccessLog {

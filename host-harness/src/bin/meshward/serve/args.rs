@@ -49,7 +49,7 @@ pub(crate) struct Args {
     pub(crate) workers: Option<u16>,
 
     /// Let request headers wait for the module's decision on the body (Envoy's `allow_on_headers_stop_iteration`);
-    /// by default what `header_hold` in the configuration says.
+    /// takes the place of `header_hold` in the configuration.
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) header_hold: Option<bool>,
 

@@ -7,6 +7,7 @@ use std::future::{Future, pending};
 use std::pin::Pin;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use host_harness::{Frame, HeaderMap, Properties, StreamId};
@@ -21,6 +22,9 @@ use super::headers::{self, Rejected};
 use super::stats::{ActiveGuard, Stats};
 use super::upstream::{Lease, Upstream, UpstreamError};
 use super::vm::{Mailbox, Vm, Way};
+
+/// How long the rest of a request is read when its answer is complete; Envoy's delayed close.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What all exchanges of a worker thread use.
 pub(crate) struct Shared {
@@ -141,6 +145,9 @@ impl Exchange {
         let info = self.shared.vm.close(stream);
         self.record.finish(info.response_code_details);
         self.shared.write_record(self.record);
+        if let Some(request) = self.request {
+            tokio::task::spawn_local(linger(request));
+        }
     }
 
     /// Waits for whatever can go on.
@@ -271,6 +278,7 @@ impl Exchange {
 
     fn client_gone(&mut self) {
         self.client = Client::Done;
+        self.request = None;
         self.record.client_gone();
         self.drop_upstream();
         let stream = self.stream;
@@ -436,6 +444,14 @@ impl Client {
             Self::Satisfied | Self::Done => pending().await,
         }
     }
+}
+
+/// Reads on for a while what nobody wants: a client that is still sending when it is cut off may never see the answer
+/// (RFC 9112, section 9.6).
+async fn linger(mut request: Incoming) {
+    let rest = async { while let Some(Ok(_)) = request.frame().await {} };
+    // Beyond the time hyper cuts it off.
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 async fn next_frame(body: Option<&mut Incoming>) -> Option<Result<hyper::body::Frame<Bytes>, hyper::Error>> {

@@ -37,6 +37,9 @@ pub(crate) use args::Args;
 use stats::Stats;
 use worker::{Handle, Plan, WorkerError};
 
+/// The setting that the proxy reads from the module's configuration.
+const HEADER_HOLD: &str = "header_hold";
+
 /// The line that says that connections are accepted.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -51,11 +54,15 @@ struct Ready {
 
 /// Runs the proxy until a signal ends it.
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
-    let document = Document::read(&args.config).map_err(Failure::usage)?;
+    let mut document = Document::read(&args.config).map_err(Failure::usage)?;
     // The module would refuse it, too, but knows no lines.
     let faults = check::explain(&document);
     if !faults.is_empty() {
         return Err(Failure::usage(format!("the configuration is wrong\n{}", faults.join("\n"))));
+    }
+    // Proxy and module must be of one mind about it.
+    if let Some(hold) = args.header_hold {
+        document.set(HEADER_HOLD, hold.into());
     }
     let module = locate::module(args.module.as_deref()).map_err(Failure::usage)?;
     let module = Module::from_file(&module, Optimize::Run)
@@ -119,7 +126,7 @@ async fn serve(args: Args, document: &Document, module: Module) -> Result<(), Fa
 }
 
 fn plan(args: &Args, document: &Document, module: Module, host: Host, stats: Arc<Stats>) -> Plan {
-    let configured = document.value.get("header_hold").and_then(serde_json::Value::as_bool).unwrap_or_default();
+    let header_hold = document.value.get(HEADER_HOLD).and_then(serde_json::Value::as_bool).unwrap_or_default();
     let access_log = if args.json { AccessLog::Json } else { AccessLog::Text };
     Plan {
         module,
@@ -127,7 +134,7 @@ fn plan(args: &Args, document: &Document, module: Module, host: Host, stats: Arc
             name: "meshward".to_owned(),
             root_id: args.root_id.clone(),
             configuration: Bytes::from(document.to_json()),
-            allow_on_headers_stop_iteration: args.header_hold.unwrap_or(configured),
+            allow_on_headers_stop_iteration: header_hold,
             failure_policy: args.failure_policy.into(),
             buffer_limit: args.buffer_limit,
             clusters: args.clusters.iter().map(|(name, _)| name.clone()).collect(),
