@@ -1,6 +1,10 @@
-//! JSON text that was read strictly: spans into it, and its strings.
+//! JSON text that was read strictly: spans into it, walks over its containers, its strings and numbers.
+
+mod walk;
 
 use std::borrow::Cow;
+
+pub use self::walk::{Elements, Member, Members, elements, kind, member, members};
 
 /// A half-open byte range of a body.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -29,6 +33,12 @@ impl Span {
     pub const fn is_empty(self) -> bool {
         self.len() == 0
     }
+
+    /// What is between the quotes of a string, or the brackets of a container.
+    #[must_use]
+    pub const fn without_quotes(self) -> Self {
+        Self { start: self.start.saturating_add(1), end: self.end.saturating_sub(1) }
+    }
 }
 
 /// What a JSON value is.
@@ -47,6 +57,24 @@ pub enum ValueKind {
     Array,
     /// An object.
     Object,
+}
+
+/// The text of a string value, with its quotes; `None` where the value is no string.
+#[must_use]
+pub fn string(text: &str, value: Span) -> Option<Cow<'_, str>> {
+    (kind(text, value)? == ValueKind::String).then(|| unescape(value.without_quotes().of(text)))
+}
+
+/// The integer that a number's letters write as one, without fraction or exponent, if 64 bits hold it.
+#[must_use]
+pub fn integer(letters: &str) -> Option<i64> {
+    letters.parse().ok()
+}
+
+/// The double nearest to a number's letters.
+#[must_use]
+pub fn double(letters: &str) -> Option<f64> {
+    letters.parse().ok().filter(|number: &f64| number.is_finite())
 }
 
 /// The text of a string, from the letters between its quotes as a strict reader let them through.
@@ -115,4 +143,47 @@ pub fn write_string(text: &str, out: &mut String) {
         }
     }
     out.push('"');
+}
+
+/// How many bytes from here on are a string's plain letters: up to a quote, a backslash or a control character.
+pub(crate) fn plain_length(bytes: &[u8]) -> usize {
+    let mut length = 0_usize;
+    // Most strings are short: their end is found word by word, without a branch for each byte.
+    let (words, rest) = bytes.as_chunks::<8>();
+    for word in words.iter().take(2) {
+        match first_special(*word) {
+            8 => length = length.saturating_add(8),
+            at => return length.saturating_add(at),
+        }
+    }
+    if words.len() > 2 {
+        // Without a branch inside a block, so that the compiler makes it a few vector instructions.
+        let (blocks, _) = bytes.get(length..).unwrap_or_default().as_chunks::<32>();
+        let plain = |block: &&[u8; 32]| !block.iter().fold(false, |any, b| any | is_special(*b));
+        length = length.saturating_add(blocks.iter().take_while(plain).count().saturating_mul(32));
+        for word in bytes.get(length..).unwrap_or_default().as_chunks::<8>().0 {
+            match first_special(*word) {
+                8 => length = length.saturating_add(8),
+                at => return length.saturating_add(at),
+            }
+        }
+    }
+    length.saturating_add(rest.iter().position(|b| is_special(*b)).unwrap_or(rest.len()))
+}
+
+const fn is_special(byte: u8) -> bool {
+    byte == b'"' || byte == b'\\' || byte < 0x20
+}
+
+/// Where the first byte of a word is that is no plain letter; 8 if there is none.
+const fn first_special(word: [u8; 8]) -> usize {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(word);
+    let (quote, backslash) = (word ^ 0x2222_2222_2222_2222, word ^ 0x5c5c_5c5c_5c5c_5c5c);
+    // `x - n & !x & 0x80` is set in the lowest byte of x that is less than n; above it, a borrow may mislead.
+    let quote = quote.wrapping_sub(ONES) & !quote;
+    let backslash = backslash.wrapping_sub(ONES) & !backslash;
+    let control = word.wrapping_sub(0x2020_2020_2020_2020) & !word;
+    ((quote | backslash | control) & HIGH).trailing_zeros() as usize / 8
 }

@@ -73,7 +73,7 @@ reasons! {
     EmptyBatch, "empty_batch", -32600, 400, "The batch is empty";
     /// More messages than the bound.
     BatchTooLong, "batch_too_long", -32600, 400, "The batch has too many messages";
-    /// A member of the envelope or of `params` that a case-insensitive reader takes for a known one.
+    /// A member of the envelope, of `params` or of `params.ref` that a case-insensitive reader takes for a known one.
     CaseVariant, "case_variant", -32600, 400, "A member differs from a known one only in case: write it as the protocol does";
     /// `jsonrpc` is not `"2.0"`.
     NotJsonRpc2, "not_jsonrpc_2", -32600, 400, "`jsonrpc` must be \"2.0\"";

@@ -1,9 +1,13 @@
 //! The strict scanner: RFC 8259 and nothing more, in one pass without recursion, telling what it finds to a [`Sink`].
 //!
-//! Faults that leave the structure readable (a duplicate key, a number out of range) are noted and the scan goes on, so
-//! that the id of the message can still be found behind them; faults of the syntax end it.
+//! Faults that leave the structure clear (a duplicate key, a bad escape, `NaN`, too deep a container) are noted and the
+//! scan goes on, so that the id of the message can still be found behind them; faults of the structure end it.
 
-use crate::json::{Span, ValueKind, unescape_into};
+mod keys;
+mod token;
+
+use self::keys::{Keys, Mark};
+use crate::json::{Span, ValueKind};
 use crate::limits::Limits;
 use crate::refusal::Reason;
 
@@ -30,8 +34,8 @@ pub(crate) trait Sink {
 pub(crate) struct Value {
     pub(crate) span: Span,
     pub(crate) kind: ValueKind,
-    /// A string with an escaped NUL.
-    pub(crate) has_nul: bool,
+    /// A string with an escaped NUL or with a fault.
+    pub(crate) unfit: bool,
 }
 
 /// The first fault of a body, and where.
@@ -42,20 +46,16 @@ pub(crate) struct Fault {
 }
 
 /// Memory that is used again for the next body.
-#[derive(Debug, Default)]
-pub(crate) struct Scratch {
-    keys: Vec<Key>,
-    unescaped: String,
+#[derive(Debug)]
+pub(crate) struct Scratch<R, S> {
+    keys: Keys,
+    stack: Vec<Frame<R, S>>,
 }
 
-/// A key of an object that is still open.
-#[derive(Debug, Clone, Copy)]
-struct Key {
-    fingerprint: u32,
-    /// The text, in the body or, when it had escapes, in the scratch.
-    start: u32,
-    end: u32,
-    unescaped: bool,
+impl<R, S> Default for Scratch<R, S> {
+    fn default() -> Self {
+        Self { keys: Keys::default(), stack: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -67,33 +67,33 @@ struct Frame<R, S> {
     start: usize,
     is_object: bool,
     begun: bool,
-    first_key: usize,
-    first_unescaped: usize,
-    /// Enough keys that duplicates are looked for at the end, by sorting.
-    many: bool,
+    keys: Mark,
 }
-
-/// An object with more keys is checked for duplicates when it closes: comparing each with each would be quadratic.
-const FEW_KEYS: usize = 16;
 
 pub(crate) struct Scanner<'b, 's, S: Sink> {
     text: &'b str,
     bytes: &'b [u8],
     at: usize,
     limits: Limits,
-    scratch: &'s mut Scratch,
+    keys: &'s mut Keys,
+    stack: &'s mut Vec<Frame<S::Role, S::Slot>>,
     sink: &'s mut S,
-    stack: Vec<Frame<S::Role, S::Slot>>,
     fault: Option<Fault>,
 }
 
 type Syntax<T> = Result<T, Fault>;
 
 impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
-    pub(crate) fn new(text: &'b str, limits: Limits, scratch: &'s mut Scratch, sink: &'s mut S) -> Self {
-        scratch.keys.clear();
-        scratch.unescaped.clear();
-        Self { text, bytes: text.as_bytes(), at: 0, limits, scratch, sink, stack: Vec::with_capacity(8), fault: None }
+    pub(crate) fn new(
+        text: &'b str,
+        limits: Limits,
+        scratch: &'s mut Scratch<S::Role, S::Slot>,
+        sink: &'s mut S,
+    ) -> Self {
+        let Scratch { keys, stack } = scratch;
+        keys.clear();
+        stack.clear();
+        Self { text, bytes: text.as_bytes(), at: 0, limits, keys, stack, sink, fault: None }
     }
 
     /// Scans the whole text.
@@ -136,7 +136,7 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             if self.peek()? != b'"' {
                 return Err(self.syntax(Reason::InvalidJson));
             }
-            let slot = self.key()?;
+            let slot = self.key(&frame)?;
             self.blank();
             if self.peek()? != b':' {
                 return Err(self.syntax(Reason::InvalidJson));
@@ -187,27 +187,25 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
 
     fn value(&mut self, slot: S::Slot, parent: S::Role) -> Syntax<()> {
         let start = self.at;
-        let (kind, has_nul) = match self.peek()? {
+        let (kind, unfit) = match self.peek()? {
             b'{' => return self.open(slot, parent, ValueKind::Object),
             b'[' => return self.open(slot, parent, ValueKind::Array),
-            b'"' => (ValueKind::String, self.string()?.has_nul),
-            b't' => (ValueKind::Bool, self.literal(b"true")?),
-            b'f' => (ValueKind::Bool, self.literal(b"false")?),
-            b'n' => (ValueKind::Null, self.literal(b"null")?),
-            _ => {
-                self.number()?;
-                (ValueKind::Number, false)
-            }
+            b'"' => (ValueKind::String, self.string()?.unfit),
+            first => match self.word(first)? {
+                Some(kind) => (kind, false),
+                None => return Ok(()),
+            },
         };
-        let value = Value { span: Span { start, end: self.at }, kind, has_nul };
+        let value = Value { span: Span { start, end: self.at }, kind, unfit };
         let told = self.sink.value(slot, parent, value);
-        self.note(told.map(drop), start);
+        self.note(told, start);
         Ok(())
     }
 
     fn open(&mut self, slot: S::Slot, parent: S::Role, kind: ValueKind) -> Syntax<()> {
         if self.stack.len() >= usize::from(self.limits.max_depth) {
-            return Err(self.syntax(Reason::TooDeep));
+            self.note(Err(Reason::TooDeep), self.at);
+            return self.skip();
         }
         let start = self.at;
         let role = match self.sink.open(slot, parent, kind, start) {
@@ -225,221 +223,67 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             start,
             is_object: kind == ValueKind::Object,
             begun: false,
-            first_key: self.scratch.keys.len(),
-            first_unescaped: self.scratch.unescaped.len(),
-            many: false,
+            keys: self.keys.mark(),
         });
         Ok(())
     }
 
+    /// Goes behind a container that is nested too deeply, looking at its brackets and strings alone.
+    fn skip(&mut self) -> Syntax<()> {
+        let mut depth = 0_usize;
+        loop {
+            let rest = self.bytes.get(self.at..).unwrap_or_default();
+            let dull = rest.iter().position(|b| matches!(b, b'"' | b'{' | b'}' | b'[' | b']')).unwrap_or(rest.len());
+            self.at = self.at.saturating_add(dull);
+            match self.peek()? {
+                b'"' => {
+                    self.string()?;
+                    continue;
+                }
+                b'{' | b'[' => depth = depth.saturating_add(1),
+                _ => depth = depth.saturating_sub(1),
+            }
+            self.step();
+            if depth == 0 {
+                return Ok(());
+            }
+        }
+    }
+
     fn close(&mut self, frame: Frame<S::Role, S::Slot>) -> Syntax<()> {
         self.step();
-        // The copy the caller holds is as old as the container's beginning.
-        let many = self.stack.pop().is_some_and(|frame| frame.many);
-        if many {
-            self.find_duplicates(frame.first_key);
+        self.stack.pop();
+        if let Some(at) = self.keys.close(self.text, frame.keys) {
+            self.note(Err(Reason::DuplicateKey), at);
         }
-        self.scratch.keys.truncate(frame.first_key);
-        self.scratch.unescaped.truncate(frame.first_unescaped);
         let span = Span { start: frame.start, end: self.at };
         if self.sink.listens(frame.role) {
             let told = self.sink.close(frame.role, span);
             self.note(told, frame.start);
         }
         let kind = if frame.is_object { ValueKind::Object } else { ValueKind::Array };
-        let told = self.sink.value(frame.slot, frame.parent, Value { span, kind, has_nul: false });
+        let told = self.sink.value(frame.slot, frame.parent, Value { span, kind, unfit: false });
         self.note(told, frame.start);
         Ok(())
     }
 
-    fn key(&mut self) -> Syntax<S::Slot> {
+    fn key(&mut self, frame: &Frame<S::Role, S::Slot>) -> Syntax<S::Slot> {
         let start = self.at.saturating_add(1);
         let string = self.string()?;
         let letters = Span { start, end: self.at.saturating_sub(1) };
-        let role = self.stack.last().map(|frame| frame.role).unwrap_or_default();
-        self.remember_key(letters, string.escaped);
-        if !self.sink.listens(role) {
+        if self.keys.add(self.text, frame.keys, letters, string.escaped) {
+            self.note(Err(Reason::DuplicateKey), start);
+        }
+        if string.unfit && self.fault.is_some() || !self.sink.listens(frame.role) {
             return Ok(S::Slot::default());
         }
-        match self.sink.key(role, letters.of(self.text), string.escaped, letters) {
+        match self.sink.key(frame.role, letters.of(self.text), string.escaped, letters) {
             Ok(slot) => Ok(slot),
             Err(reason) => {
                 self.note(Err(reason), start);
                 Ok(S::Slot::default())
             }
         }
-    }
-
-    fn remember_key(&mut self, letters: Span, escaped: bool) {
-        let (start, end) = if escaped {
-            let start = self.scratch.unescaped.len();
-            unescape_into(letters.of(self.text), &mut self.scratch.unescaped);
-            (start, self.scratch.unescaped.len())
-        } else {
-            (letters.start, letters.end)
-        };
-        let mut key = Key {
-            fingerprint: 0,
-            start: u32::try_from(start).unwrap_or(u32::MAX),
-            end: u32::try_from(end).unwrap_or(u32::MAX),
-            unescaped: escaped,
-        };
-        key.fingerprint = fingerprint(self.text_of(key).as_bytes());
-        let Some(frame) = self.stack.last_mut() else { return };
-        let siblings = self.scratch.keys.get(frame.first_key..).unwrap_or_default();
-        if siblings.len() >= FEW_KEYS {
-            frame.many = true;
-        } else {
-            let again = siblings
-                .iter()
-                .any(|other| other.fingerprint == key.fingerprint && self.text_of(*other) == self.text_of(key));
-            if again {
-                self.note(Err(Reason::DuplicateKey), letters.start);
-            }
-        }
-        self.scratch.keys.push(key);
-    }
-
-    fn text_of(&self, key: Key) -> &str {
-        let span = Span { start: key.start as usize, end: key.end as usize };
-        span.of(if key.unescaped { &self.scratch.unescaped } else { self.text })
-    }
-
-    /// Looks for equal keys among many by sorting them, which no choice of keys can make slow.
-    fn find_duplicates(&mut self, first: usize) {
-        let mut keys = self.scratch.keys.split_off(first);
-        keys.sort_unstable_by(|a, b| {
-            a.fingerprint.cmp(&b.fingerprint).then_with(|| self.text_of(*a).cmp(self.text_of(*b)))
-        });
-        let again = keys.windows(2).any(|pair| match pair {
-            [a, b] => a.fingerprint == b.fingerprint && self.text_of(*a) == self.text_of(*b),
-            _ => false,
-        });
-        if again {
-            self.note(Err(Reason::DuplicateKey), self.at);
-        }
-    }
-
-    fn string(&mut self) -> Syntax<StringFacts> {
-        let mut facts = StringFacts::default();
-        self.step();
-        loop {
-            let rest = self.bytes.get(self.at..).unwrap_or_default();
-            self.at = self.at.saturating_add(plain_length(rest));
-            match self.peek()? {
-                b'"' => {
-                    self.step();
-                    return Ok(facts);
-                }
-                b'\\' => {
-                    facts.escaped = true;
-                    facts.has_nul |= self.escape()?;
-                }
-                _ => return Err(self.syntax(Reason::ControlCharacter)),
-            }
-        }
-    }
-
-    /// One escape. Says whether it is a NUL.
-    fn escape(&mut self) -> Syntax<bool> {
-        self.step();
-        match self.peek()? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
-                self.step();
-                Ok(false)
-            }
-            b'u' => {
-                let start = self.at;
-                let unit = self.code_unit()?;
-                match unit {
-                    0xd800..0xdc00 => {
-                        let rest = self.bytes.get(self.at..).unwrap_or_default();
-                        if !rest.starts_with(b"\\u") {
-                            return Err(self.cut_or(rest, b"\\u", Reason::LoneSurrogate, start));
-                        }
-                        self.step();
-                        if !(0xdc00..0xe000).contains(&self.code_unit()?) {
-                            return Err(Fault { reason: Reason::LoneSurrogate, at: start });
-                        }
-                        Ok(false)
-                    }
-                    0xdc00..0xe000 => Err(Fault { reason: Reason::LoneSurrogate, at: start }),
-                    unit => Ok(unit == 0),
-                }
-            }
-            _ => Err(self.syntax(Reason::InvalidJson)),
-        }
-    }
-
-    /// A text that ends before it could be what it must be is cut; else it is the fault.
-    fn cut_or(&self, rest: &[u8], wanted: &[u8], reason: Reason, at: usize) -> Fault {
-        if rest.len() < wanted.len() && wanted.starts_with(rest) {
-            Fault { reason: Reason::TruncatedJson, at: self.bytes.len() }
-        } else {
-            Fault { reason, at }
-        }
-    }
-
-    /// The four digits behind a `u`.
-    fn code_unit(&mut self) -> Syntax<u16> {
-        self.step();
-        let mut unit = 0_u16;
-        for _ in 0..4 {
-            let digit = char::from(self.peek()?).to_digit(16).and_then(|digit| u16::try_from(digit).ok());
-            unit = unit << 4 | digit.ok_or_else(|| self.syntax(Reason::InvalidJson))?;
-            self.step();
-        }
-        Ok(unit)
-    }
-
-    fn literal(&mut self, word: &[u8]) -> Syntax<bool> {
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        if rest.starts_with(word) {
-            self.at = self.at.saturating_add(word.len());
-            return Ok(false);
-        }
-        Err(self.cut_or(rest, word, Reason::InvalidJson, self.at))
-    }
-
-    fn number(&mut self) -> Syntax<()> {
-        let start = self.at;
-        if self.peek()? == b'-' {
-            self.step();
-        }
-        match self.peek()? {
-            b'0' => self.step(),
-            b'1'..=b'9' => self.digits()?,
-            _ => return Err(self.syntax(Reason::InvalidJson)),
-        }
-        let mut plain = true;
-        if self.bytes.get(self.at) == Some(&b'.') {
-            self.step();
-            self.digits()?;
-        }
-        if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
-            plain = false;
-            self.step();
-            if matches!(self.peek()?, b'+' | b'-') {
-                self.step();
-            }
-            self.digits()?;
-        }
-        let letters = Span { start, end: self.at };
-        // A double reaches to 1.8e308: fewer letters without an exponent cannot leave it.
-        if (!plain || letters.len() > 300) && letters.of(self.text).parse::<f64>().map_or(true, f64::is_infinite) {
-            self.note(Err(Reason::NumberOutOfRange), start);
-        }
-        Ok(())
-    }
-
-    fn digits(&mut self) -> Syntax<()> {
-        if !self.peek()?.is_ascii_digit() {
-            return Err(self.syntax(Reason::InvalidJson));
-        }
-        let rest = self.bytes.get(self.at..).unwrap_or_default();
-        let count = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
-        self.at = self.at.saturating_add(count);
-        Ok(())
     }
 
     fn blank(&mut self) {
@@ -468,34 +312,4 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             self.fault.get_or_insert(Fault { reason, at });
         }
     }
-}
-
-#[derive(Debug, Default)]
-struct StringFacts {
-    escaped: bool,
-    has_nul: bool,
-}
-
-/// How many bytes from here on are a string's plain letters: up to a quote, a backslash or a control character.
-fn plain_length(bytes: &[u8]) -> usize {
-    let special = |b: u8| b == b'"' || b == b'\\' || b < 0x20;
-    let (blocks, rest) = bytes.as_chunks::<16>();
-    let mut length = 0_usize;
-    for block in blocks {
-        // Without a branch inside, so that the compiler makes it a few vector instructions.
-        if block.iter().fold(false, |any, b| any | special(*b)) {
-            return length.saturating_add(block.iter().position(|b| special(*b)).unwrap_or_default());
-        }
-        length = length.saturating_add(16);
-    }
-    length.saturating_add(rest.iter().position(|b| special(*b)).unwrap_or(rest.len()))
-}
-
-/// A cheap number by which most different keys differ: the length and up to eight bytes from either end.
-fn fingerprint(key: &[u8]) -> u32 {
-    let word = |bytes: &[u8]| bytes.iter().fold(0_u64, |word, b| word << 8 | u64::from(*b));
-    let head = word(key.get(..8).unwrap_or(key));
-    let tail = word(key.get(key.len().saturating_sub(8)..).unwrap_or(key));
-    let mixed = (head ^ tail.rotate_left(29) ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (mixed >> 32) as u32
 }

@@ -3,7 +3,7 @@
 //! Edits are collected against one text and applied together, once. Two that touch the same bytes are an error, not an
 //! order.
 
-use crate::json::{Span, write_string};
+use crate::json::{Member, Span, write_string};
 use crate::message::Message;
 
 /// Edits of one text.
@@ -51,9 +51,28 @@ impl Splices {
         self.edits.push(Edit { at, new: New::Gone });
     }
 
-    /// Sets members of `params._meta`; the values are JSON. What is missing of `params` and `_meta` is made. Once for a
-    /// message: a second call may touch the same place.
+    /// Removes a member of an object, and the comma beside it.
+    pub fn remove_member(&mut self, member: Member) {
+        self.remove_element(member.span());
+    }
+
+    /// Puts a member before the others of an object; the value is JSON. Once for an object: whoever has more members to
+    /// insert joins them, since two insertions at one place have no order.
+    pub fn insert_member(&mut self, text: &str, object: Span, key: &str, value: &str) {
+        let mut member = String::with_capacity(key.len().saturating_add(value.len()).saturating_add(4));
+        write_string(key, &mut member);
+        member.push(':');
+        member.push_str(value);
+        self.insert_first(text, object, member);
+    }
+
+    /// Sets members of `params._meta`; the values are JSON, the keys differ. What is missing of `params` and `_meta` is
+    /// made. Nothing is done to a response, which has no `params`. Once for a message: a second call may touch the same
+    /// place.
     pub fn set_meta(&mut self, message: &Message<'_>, members: &[(&str, &str)]) {
+        if message.method().is_none() {
+            return;
+        }
         let mut missing = String::new();
         for (key, value) in members {
             if let Some(span) = message.meta_value(key) {

@@ -79,6 +79,11 @@ fn refuses_by_name_and_keeps_the_id() {
         (r#"{"method":"m","params":{"name":"a","Name":"b"},"jsonrpc":"2.0","id":7}"#, CaseVariant, Some("7")),
         (r#"{"method":"m","params":{"N\u0061me":"b"},"jsonrpc":"2.0","id":7}"#, CaseVariant, Some("7")),
         (r#"{"method":"m","params":{"argument\u017f":{}},"jsonrpc":"2.0","id":7}"#, CaseVariant, Some("7")),
+        (
+            r#"{"method":"completion/complete","params":{"ref":{"name":"a","Name":"b"}},"jsonrpc":"2.0","id":7}"#,
+            CaseVariant,
+            Some("7"),
+        ),
         ("1", NotAnObject, None),
         (r#""x""#, NotAnObject, None),
         ("[]", EmptyBatch, None),
@@ -119,6 +124,63 @@ fn refuses_by_name_and_keeps_the_id() {
     assert_eq!(refused(b"{\"a\":\"\xff\"}").0, InvalidUtf8);
     assert_eq!(refused(b"{\"a\":\"\xed\xa0\x80\"}").0, InvalidUtf8);
     assert_eq!(refused(b"\xff\xfe{\0").0, InvalidUtf8);
+}
+
+/// TypeScript clients write `id` last: a refusal is answered with it wherever the structure up to there is clear.
+#[test]
+fn the_id_is_found_behind_the_fault() {
+    use Reason::*;
+    let too_deep = format!(r#"{}"]}}"{}"#, "[{\"k\":".repeat(50), "}]".repeat(50));
+    for (argument, reason) in [
+        ("\"\n\"", ControlCharacter),
+        ("\"\0\"", ControlCharacter),
+        (r#""\ud800""#, LoneSurrogate),
+        (r#""\ud800\ud83d\ude00""#, LoneSurrogate),
+        (r#""\ud800\n""#, LoneSurrogate),
+        (r#""\udc00\"""#, LoneSurrogate),
+        (r#""\x""#, InvalidJson),
+        (r#""\u12g4""#, InvalidJson),
+        (r#""\u12""#, InvalidJson),
+        ("NaN", InvalidJson),
+        ("-Infinity", InvalidJson),
+        ("undefined", InvalidJson),
+        ("01", InvalidJson),
+        ("+1", InvalidJson),
+        (".5", InvalidJson),
+        ("1.", InvalidJson),
+        ("0x1f", InvalidJson),
+        ("truey", InvalidJson),
+        ("1e400", NumberOutOfRange),
+        (r#"{"a":1,"\u0061":2}"#, DuplicateKey),
+        (r#"{"\ud800":1,"\ud800":2}"#, LoneSurrogate),
+        (&too_deep, TooDeep),
+    ] {
+        let body = format!(r#"{{"method":"m","params":{{"a":{argument},"b":{{}}}},"jsonrpc":"2.0","id":"i"}}"#);
+        assert_eq!(refused(body.as_bytes()), (reason, Some("\"i\"".to_owned())), "{body}");
+    }
+    let id = Some("7".to_owned());
+    assert_eq!(refused(b"{\"method\":\"\xff\xc3\",\"jsonrpc\":\"2.0\",\"id\":7}"), (InvalidUtf8, id.clone()));
+    assert_eq!(refused("\u{feff}{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"m\"}".as_bytes()), (ByteOrderMark, id));
+}
+
+/// What cannot be trusted is not repeated: the refusal then has no id.
+#[test]
+fn a_doubtful_id_is_none() {
+    for body in [
+        &br#"{"jsonrpc":"2.0","method":"m","id":7"#[..],
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":\"a\nb\"}",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"m\",\"id\":\"a\xff\"}",
+        b"{\"jsonrpc\":\"2.0\",\"method\":\"\xff\",\"id\":1,\"i\\u0064\":2}",
+        br#"{"jsonrpc":"2.0","method":"m","id":"\ud800"}"#,
+        br#"{"jsonrpc":"2.0","method":"m","id":"\x"}"#,
+        br#"{"jsonrpc":"2.0","method":"m","id":01}"#,
+        br#"{"jsonrpc":"2.0","method":"m","id":NaN}"#,
+        br#"{"jsonrpc":"2.0","method":"m","params":{"id":5},"id":{"id":6},"x":1}"#,
+        br#"{"jsonrpc":"2.0","method":"m","\id":5}"#,
+        b"[{\"jsonrpc\":\"2.0\",\"id\":7,\"method\":\"\xff\"}]",
+    ] {
+        assert_eq!(refused(body).1, None, "{}", String::from_utf8_lossy(body));
+    }
 }
 
 #[test]

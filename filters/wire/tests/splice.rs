@@ -2,7 +2,7 @@
 
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-use meshward_wire::json::Span;
+use meshward_wire::json::{self, Span};
 use meshward_wire::limits::Limits;
 use meshward_wire::message::{Body, Reader};
 use meshward_wire::splice::Splices;
@@ -15,6 +15,10 @@ fn set_meta(body: &str, members: &[(&str, &str)]) -> String {
     let mut splices = Splices::default();
     splices.set_meta(&message, members);
     String::from_utf8(splices.apply(body.as_bytes()).unwrap()).unwrap()
+}
+
+const fn whole(text: &str) -> Span {
+    Span { start: 0, end: text.len() }
 }
 
 #[test]
@@ -45,9 +49,10 @@ fn sets_members_of_meta_wherever_they_are_missing() {
             r#"{"method":"m","params":{"_meta":{"\u0074" : "x" }},"jsonrpc":"2.0"}"#,
         ),
         (
-            r#"{"method":"m","params":{"_meta":null},"jsonrpc":"2.0"}"#,
-            r#"{"method":"m","params":{"_meta":{"t":"x"}},"jsonrpc":"2.0"}"#,
+            r#"{"method":"m","params":{"_meta": null,"a":1},"jsonrpc":"2.0"}"#,
+            r#"{"method":"m","params":{"_meta": {"t":"x"},"a":1},"jsonrpc":"2.0"}"#,
         ),
+        (r#"{"jsonrpc":"2.0","id":1,"result":{}}"#, r#"{"jsonrpc":"2.0","id":1,"result":{}}"#),
     ] {
         assert_eq!(set_meta(body, &[("t", "\"x\"")]), edited);
     }
@@ -86,7 +91,64 @@ fn edits_that_clash_are_an_error() {
     }
 }
 
+/// A value as some writer might put it: with and without white space.
+fn written(value: &serde_json::Value, pretty: bool) -> String {
+    if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }.unwrap()
+}
+
 proptest! {
+    #[test]
+    fn editing_elements_is_the_same_edit_on_the_tree(
+        array in prop::collection::vec((".*", 0..3_u8), 0..8),
+        pretty: bool,
+    ) {
+        let text = written(&serde_json::json!({"tools": array.iter().map(|(text, _)| text).collect::<Vec<_>>()}), pretty);
+        let tools = json::member(&text, whole(&text), "tools").unwrap();
+        let mut splices = Splices::default();
+        let mut left = Vec::new();
+        for (element, (old, edit)) in json::elements(&text, tools).zip(&array) {
+            match edit {
+                0 => splices.remove_element(element),
+                1 => splices.replace(element, b"[1, 2]".to_vec()),
+                _ => {}
+            }
+            match edit {
+                0 => {}
+                1 => left.push(serde_json::json!([1, 2])),
+                _ => left.push(serde_json::json!(old)),
+            }
+        }
+        let out = splices.apply(text.as_bytes()).unwrap();
+        let tree: serde_json::Value = serde_json::from_slice(&out).unwrap();
+        prop_assert_eq!(tree, serde_json::json!({ "tools": left }));
+    }
+
+    #[test]
+    fn editing_members_is_the_same_edit_on_the_tree(
+        object in prop::collection::btree_map(".*", (any::<i32>(), any::<bool>()), 0..6),
+        insert: bool,
+        pretty: bool,
+    ) {
+        let before: serde_json::Map<_, _> = object.iter().map(|(key, (value, _))| (key.clone(), (*value).into())).collect();
+        let mut after: serde_json::Map<_, _> =
+            object.iter().filter(|(_, (_, gone))| !gone).map(|(key, (value, _))| (key.clone(), (*value).into())).collect();
+        let text = written(&before.into(), pretty);
+        let mut splices = Splices::default();
+        for member in json::members(&text, whole(&text)) {
+            if object[&*json::unescape(member.key.of(&text))].1 {
+                splices.remove_member(member);
+            }
+        }
+        // Longer than any key that the strategy makes.
+        let key = "\u{1}\"new\"".repeat(64);
+        if insert {
+            splices.insert_member(&text, whole(&text), &key, "{}");
+            after.insert(key, serde_json::json!({}));
+        }
+        let out = splices.apply(text.as_bytes()).unwrap();
+        prop_assert_eq!(serde_json::from_slice::<serde_json::Value>(&out).unwrap(), serde_json::Value::Object(after));
+    }
+
     #[test]
     fn setting_meta_is_the_same_edit_on_the_tree(
         params in prop::option::of(prop::collection::btree_map("[a-z]{1,3}", any::<i32>(), 0..3)),

@@ -55,6 +55,9 @@ const PARAMS: &[&str] = &[
     "url",
 ];
 
+/// Members of `params.ref`, which names a prompt or resource as `params.name` and `params.uri` do.
+const REFERENCE: [&str; 3] = ["type", "name", "uri"];
+
 /// Whether a member of the envelope only resembles a known one.
 pub(super) fn resembles_envelope(name: &str) -> bool {
     resembles(name, &ENVELOPE)
@@ -63,6 +66,11 @@ pub(super) fn resembles_envelope(name: &str) -> bool {
 /// Whether a member of `params` only resembles a known one.
 pub(super) fn resembles_params(name: &str) -> bool {
     resembles(name, PARAMS)
+}
+
+/// Whether a member of `params.ref` only resembles a known one.
+pub(super) fn resembles_reference(name: &str) -> bool {
+    resembles(name, &REFERENCE)
 }
 
 fn resembles(name: &str, known: &[&str]) -> bool {

@@ -195,8 +195,7 @@ impl<'b> Message<'b> {
     /// `params._meta`, when it is an object.
     #[must_use]
     pub fn meta(&self) -> Option<Span> {
-        let value = self.present(Slot::Meta)?;
-        (value.kind == ValueKind::Object).then_some(value.span)
+        self.present(Slot::Meta).filter(|value| value.kind == ValueKind::Object).map(|value| value.span)
     }
 
     /// `params._meta` and what it is, whatever that is.
@@ -276,12 +275,10 @@ impl<'b> Message<'b> {
     fn string(&self, slot: Slot) -> Text<'b> {
         match self.present(slot) {
             None => Text::Missing,
-            Some(Value { kind: ValueKind::String, span, .. }) => Text::Is(unescape(without_quotes(span).of(self.text))),
+            Some(Value { kind: ValueKind::String, span, .. }) => {
+                Text::Is(unescape(span.without_quotes().of(self.text)))
+            }
             Some(_) => Text::NotAString,
         }
     }
-}
-
-const fn without_quotes(span: Span) -> Span {
-    Span { start: span.start.saturating_add(1), end: span.end.saturating_sub(1) }
 }

@@ -1,7 +1,7 @@
 //! From bytes to messages: what the scanner finds is sorted into slots, and every message is checked when it closes.
 
-use super::known::{resembles_envelope, resembles_params};
-use super::{Body, Kind, Message, OwnedId, without_quotes};
+use super::known::{resembles_envelope, resembles_params, resembles_reference};
+use super::{Body, Kind, Message, OwnedId};
 use crate::json::{Span, ValueKind, unescape};
 use crate::limits::Limits;
 use crate::refusal::Reason;
@@ -11,7 +11,7 @@ use crate::scan::{Fault, Scanner, Scratch, Sink, Value};
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
-    scratch: Scratch,
+    scratch: Scratch<Role, Slot>,
 }
 
 /// Why a body was refused.
@@ -43,7 +43,8 @@ impl Reader {
             return refuse(Reason::BodyTooLarge, self.limits.max_bytes);
         }
         if body.starts_with(b"\xef\xbb\xbf") {
-            return refuse(Reason::ByteOrderMark, 0);
+            let id = self.id_of_unclean(body);
+            return Err(ReadError { reason: Reason::ByteOrderMark, at: 0, id });
         }
         if body.trim_ascii().is_empty() {
             return refuse(Reason::EmptyBody, 0);
@@ -52,12 +53,23 @@ impl Reader {
             Ok(text) => text,
             Err(_) => {
                 let at = std::str::from_utf8(body).err().map_or(0, |error| error.valid_up_to());
-                return refuse(Reason::InvalidUtf8, at);
+                let id = self.id_of_unclean(body);
+                return Err(ReadError { reason: Reason::InvalidUtf8, at, id });
             }
         };
         let mut messages = Messages::new(text, self.limits);
         let scanned = Scanner::new(text, self.limits, &mut self.scratch, &mut messages).run();
         messages.finish(scanned)
+    }
+
+    /// The id of a body that is refused for its bytes.
+    fn id_of_unclean(&mut self, body: &[u8]) -> Option<OwnedId> {
+        let text = String::from_utf8_lossy(body);
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut messages = Messages::new(text, self.limits);
+        // The body is refused already; that it has more faults is nothing new.
+        let _ = Scanner::new(text, self.limits, &mut self.scratch, &mut messages).run();
+        messages.certain_id().filter(|id| !id.raw().contains(char::REPLACEMENT_CHARACTER))
     }
 }
 
@@ -136,7 +148,7 @@ impl<'b> Messages<'b> {
             limits,
             is_batch: false,
             done: Vec::new(),
-            values: [Value { span: Span { start: 0, end: 0 }, kind: ValueKind::Null, has_nul: false }; SLOTS],
+            values: [Value { span: Span { start: 0, end: 0 }, kind: ValueKind::Null, unfit: false }; SLOTS],
             ids: 0,
             meta_members: Vec::new(),
             meta_key: Span { start: 0, end: 0 },
@@ -145,9 +157,7 @@ impl<'b> Messages<'b> {
 
     fn finish(mut self, scanned: Result<(), Fault>) -> Result<Body<'b>, ReadError> {
         if let Err(Fault { reason, at }) = scanned {
-            // Digits at the very end of a body that was cut may have gone on.
-            let cut = |id: &OwnedId| at == self.text.len() && self.text.ends_with(id.raw()) && !id.raw().ends_with('"');
-            return Err(ReadError { reason, at, id: self.certain_id().filter(|id| !cut(id)) });
+            return Err(ReadError { reason, at, id: self.certain_id() });
         }
         if self.is_batch {
             return if self.done.is_empty() {
@@ -161,7 +171,9 @@ impl<'b> Messages<'b> {
 
     /// The id of a faulty single message, if there is exactly one and it is one.
     fn certain_id(&self) -> Option<OwnedId> {
-        let id = self.get(Slot::Id)?;
+        // Digits at the very end of a body that was cut may have gone on.
+        let cut = |id: &Value| id.kind == ValueKind::Number && id.span.end == self.text.len();
+        let id = self.get(Slot::Id).filter(|id| !cut(id))?;
         (!self.is_batch && self.ids == 1 && self.valid_id(id)).then(|| OwnedId::from_raw(id.span.of(self.text)))
     }
 
@@ -173,7 +185,7 @@ impl<'b> Messages<'b> {
     fn valid_id(&self, id: Value) -> bool {
         let letters = id.span.of(self.text);
         let form = match id.kind {
-            ValueKind::String => !id.has_nul,
+            ValueKind::String => !id.unfit,
             ValueKind::Number => {
                 let (whole, fraction) = letters.split_once('.').unwrap_or((letters, ""));
                 fraction.bytes().all(|b| b == b'0') && whole.bytes().all(|b| b == b'-' || b.is_ascii_digit())
@@ -184,7 +196,7 @@ impl<'b> Messages<'b> {
     }
 
     fn valid_text(&self, value: Value, max: usize) -> bool {
-        value.kind == ValueKind::String && !value.has_nul && without_quotes(value.span).len() <= max
+        value.kind == ValueKind::String && !value.unfit && value.span.without_quotes().len() <= max
     }
 
     /// What kind of message the open one is, or what is wrong with it.
@@ -317,6 +329,7 @@ impl Sink for Messages<'_> {
                 "type" => Slot::RefType,
                 "name" => Slot::RefName,
                 "uri" => Slot::RefUri,
+                name if resembles_reference(name) => return Err(Reason::CaseVariant),
                 _ => Slot::None,
             },
             Role::ClientInfo if name == "name" => Slot::ClientName,
