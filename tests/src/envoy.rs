@@ -37,7 +37,7 @@ pub fn module() -> Result<PathBuf> {
     Ok(path)
 }
 
-/// Envoy's binary: `MESHWARD_ENVOY`, what `cargo xtask test` installs, or `envoy` on the path.
+/// Envoy's binary: `MESHWARD_ENVOY`, which `cargo xtask test` sets, or `envoy` on the path.
 ///
 /// # Errors
 /// When there is none.
@@ -45,13 +45,8 @@ pub fn binary() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MESHWARD_ENVOY") {
         return Ok(PathBuf::from(path));
     }
-    let installed = workspace().join("target/tools/envoy");
-    let on_path = std::env::var_os("PATH")
-        .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file()));
-    [Some(installed), on_path]
-        .into_iter()
-        .flatten()
-        .find(|file| file.is_file())
+    std::env::var_os("PATH")
+        .and_then(|path| std::env::split_paths(&path).map(|folder| folder.join("envoy")).find(|file| file.is_file()))
         .context("there is no Envoy: `cargo xtask test` installs one, or name it in MESHWARD_ENVOY")
 }
 

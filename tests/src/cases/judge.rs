@@ -7,16 +7,18 @@ use super::format::FieldLines;
 use super::observed::{Observed, Run, values};
 
 /// Field lines that belong to one connection, or that a proxy writes itself.
-const NOT_FORWARDED: [&str; 9] = [
+const NOT_FORWARDED: [&str; 11] = [
     "connection",
     "content-length",
     "expect",
     "host",
+    "http2-settings",
     "keep-alive",
     "proxy-connection",
     "te",
     "trailer",
     "transfer-encoding",
+    "upgrade",
 ];
 
 /// Everything that is not as the case says; empty when all is well.
@@ -246,3 +248,6 @@ fn excerpt(bytes: &[u8], at: usize) -> String {
     let some = bytes.get(from..).unwrap_or_default();
     some.get(..120).unwrap_or(some).escape_ascii().to_string()
 }
+
+#[cfg(test)]
+mod tests;

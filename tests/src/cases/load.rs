@@ -124,3 +124,66 @@ fn resolve(
     let spec: CaseSpec = serde_path_to_error::deserialize(Value::Object(document))?;
     Case::resolve(name, file.to_owned(), spec)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Loads one file, written for the test.
+    fn load_one(text: &str) -> Result<Vec<Case>> {
+        let folder = tempfile::tempdir()?;
+        std::fs::create_dir(folder.path().join("configs"))?;
+        std::fs::write(
+            folder.path().join("configs/open.yaml"),
+            "apiVersion: meshward/v1\nendpoints: [{ path: /mcp }]",
+        )?;
+        std::fs::create_dir(folder.path().join("area"))?;
+        std::fs::write(folder.path().join("area/one.yaml"), text)?;
+        load(folder.path())
+    }
+
+    #[test]
+    fn variants_change_what_they_say_and_nothing_else() {
+        let cases = load_one(
+            "about: x\nconfig: open\nhttp: [2]\nrequest: { path: /a, body: abc }\nexpect: passes\nvariants:\n\
+             - { name: one }\n- { name: two, request: { cuts: [1] }, modes: [hold] }\n",
+        )
+        .unwrap();
+        let [one, two] = cases.as_slice() else { panic!("{cases:?}") };
+        assert_eq!((one.name.as_str(), two.name.as_str()), ("area/one: one", "area/one: two"));
+        assert_eq!((one.modes.len(), two.modes.len(), one.http.len(), two.http.len()), (2, 1, 1, 1));
+        assert_eq!((one.request.path.as_str(), two.request.path.as_str()), ("/a", "/a"));
+        assert_eq!(one.request.pieces, Some(vec![b"abc".to_vec()]));
+        assert_eq!(two.request.pieces, Some(vec![b"a".to_vec(), b"bc".to_vec()]));
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_file_is_said_with_its_name() {
+        for (text, said) in [
+            ("about: x\nconfig: open\nexpect: passes\nexpected: 1", "unknown field `expected`"),
+            ("about: x\nconfig: open\nexpect: passes\nrequest: { boddy: a }", "request.boddy: unknown field"),
+            (
+                "about: x\nconfig: open\nexpect: { refused: { status: 400, code: 1, reason: a, ids: 1 } }",
+                "unknown field `ids`",
+            ),
+            ("about: x\nconfig: open\nexpect: refuses", "unknown variant `refuses`"),
+            ("about: x\nconfig: open", "missing field `expect`"),
+            ("about: ''\nconfig: open\nexpect: passes", "`about` is empty"),
+            ("about: x\nconfig: shut\nexpect: passes", "there is no configs/shut.yaml"),
+            ("about: x\nconfig: open\nexpect: passes\nhttp: [3]", "HTTP/3 is not driven"),
+            ("about: x\nconfig: open\nexpect: passes\nrequest: { body: abc, cuts: [4] }", "cut at 4"),
+            ("about: x\nconfig: open\nexpect: passes\nrequest: { body: [hex: f] }", "odd number of hexadecimal digits"),
+            ("about: x\nconfig: open\nexpect: passes\nrequest: { headers: [{ a: b, c: d }] }", "has one name"),
+            (
+                "about: x\nconfig: open\nexpect: passes\nrequest: { trailers: [a: b], body: c }",
+                "need `framing: chunked`",
+            ),
+            ("about: x\nconfig: open\nexpect: passes\nrequest: { raw: x }", "needs `http: [1]`"),
+            ("about: x\nconfig: open\nexpect: passes\nvariants: []", "`variants` is empty"),
+            ("about: x\nconfig: open\nexpect: passes\nvariants: [{ name: a }, { name: a }]", "area/one: a: twice"),
+        ] {
+            let error = format!("{:#}", load_one(text).unwrap_err());
+            assert!(error.starts_with("area/one") && error.contains(said), "{text}\n{error}");
+        }
+    }
+}

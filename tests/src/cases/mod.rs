@@ -6,11 +6,13 @@
 mod body;
 pub mod case;
 mod counts;
+pub mod cut;
 pub mod envoy;
 mod format;
 mod frames;
 pub mod harness;
 pub mod judge;
 pub mod load;
+pub mod native;
 pub mod observed;
 pub mod report;

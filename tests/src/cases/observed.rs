@@ -17,9 +17,15 @@ impl Run<'_> {
     /// A name for people.
     #[must_use]
     pub fn name(&self) -> String {
+        format!("{} [{}]", self.case.name, self.place())
+    }
+
+    /// The mode and the protocol.
+    #[must_use]
+    pub fn place(&self) -> String {
         let mode = if self.mode == Mode::Hold { "hold" } else { "no hold" };
         let http = if self.http == Http::One { "HTTP/1.1" } else { "HTTP/2" };
-        format!("{} [{mode}, {http}]", self.case.name)
+        format!("{mode}, {http}")
     }
 }
 

@@ -58,7 +58,7 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
         runs(cases).into_iter().filter(|run| host.parses_http() || run.case.request.raw.is_none()).collect();
     let played = host.play(&runs)?;
     anyhow::ensure!(played.observed.len() == runs.len(), "{} did not play every run", host.name());
-    let mut failures = played.problems;
+    let mut failures = Grouped::default();
     let mut expected = Counts::new();
     let mut seen = BTreeMap::new();
     for (run, observed) in runs.iter().zip(played.observed) {
@@ -67,12 +67,13 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
             Some(status) => judge_answered_by_envoy(status, &observed),
             None => judge(run, &observed),
         };
-        failures.extend(problems.into_iter().map(|problem| format!("{}: {problem}", run.name())));
+        problems.into_iter().for_each(|problem| failures.add(run, problem));
         if by_envoy.is_none() {
             count(run.case, &mut expected);
             seen.insert(run.name(), observed);
         }
     }
+    let mut failures: Vec<_> = played.problems.into_iter().chain(failures.lines()).collect();
     for key in expected.keys().chain(played.counts.keys()).collect::<std::collections::BTreeSet<_>>() {
         let (counted, due) = (played.counts.get(key).unwrap_or(&0), expected.get(key).unwrap_or(&0));
         if counted != due {
@@ -82,6 +83,30 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
         }
     }
     Ok(Report { host: host.name(), runs: runs.len(), failures, seen })
+}
+
+/// Problems by case, so that what goes wrong in every mode is said once.
+#[derive(Debug, Default)]
+struct Grouped<'a> {
+    problems: Vec<(&'a Case, String, Vec<String>)>,
+}
+
+impl<'a> Grouped<'a> {
+    fn add(&mut self, run: &Run<'a>, problem: String) {
+        let same = |(case, said, _): &&mut (&Case, String, _)| std::ptr::eq(*case, run.case) && *said == problem;
+        match self.problems.iter_mut().rev().take(32).find(same) {
+            Some((_, _, wheres)) => wheres.push(run.place()),
+            None => self.problems.push((run.case, problem, vec![run.place()])),
+        }
+    }
+
+    fn lines(self) -> impl Iterator<Item = String> {
+        self.problems.into_iter().map(|(case, problem, places)| {
+            let all = case.modes.len().saturating_mul(case.http.len()) == places.len();
+            let places = if all { String::new() } else { format!(" [{}]", places.join("; ")) };
+            format!("{}{places}: {problem}", case.name)
+        })
+    }
 }
 
 /// Adds what one run of a case must count.

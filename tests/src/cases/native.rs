@@ -1,0 +1,262 @@
+//! The engine itself, without a host: what the plugin does with host calls is done here with values.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use anyhow::{Result, anyhow};
+use meshward::Config;
+use meshward_engine::{
+    BodyDemand, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply, StoreError,
+};
+
+use super::case::Field;
+use super::frames::{self, Frames};
+use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
+use super::report::{Host, Played};
+
+/// The host.
+#[derive(Debug, Clone, Copy)]
+pub struct NativeHost;
+
+impl Host for NativeHost {
+    fn name(&self) -> &'static str {
+        "native"
+    }
+
+    fn parses_http(&self) -> bool {
+        false
+    }
+
+    fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
+        let mut pipelines: BTreeMap<String, Rc<Pipeline>> = BTreeMap::new();
+        let mut played = Played::default();
+        for run in runs {
+            let document = run.case.document(run.mode);
+            let pipeline = match pipelines.get(&document) {
+                Some(pipeline) => Rc::clone(pipeline),
+                None => {
+                    let config =
+                        Config::from_json(document.as_bytes()).map_err(|errors| anyhow!("{}: {errors}", run.name()))?;
+                    let pipeline = Rc::new(config.pipeline("meshward").map_err(|error| anyhow!("{error}"))?);
+                    pipelines.insert(document, Rc::clone(&pipeline));
+                    pipeline
+                }
+            };
+            let mut played_one = One::new(pipeline);
+            played_one.play(run);
+            for key in played_one.counted {
+                let counted = played.counts.entry(key).or_default();
+                *counted = counted.saturating_add(1);
+            }
+            played.observed.push(played_one.seen);
+        }
+        Ok(played)
+    }
+}
+
+/// One exchange.
+#[derive(Debug)]
+struct One {
+    exchange: Exchange,
+    seen: Observed,
+    counted: Vec<(String, bool)>,
+    /// A reply took the place of the exchange.
+    replied: bool,
+}
+
+/// What came of one input.
+struct Step {
+    go_on: bool,
+    /// The body or chunk to go on instead.
+    replacement: Option<Vec<u8>>,
+    edits: Vec<HeaderEdit>,
+}
+
+impl One {
+    fn new(pipeline: Rc<Pipeline>) -> Self {
+        Self { exchange: Exchange::new(pipeline), seen: Observed::default(), counted: Vec::new(), replied: false }
+    }
+
+    fn handle(&mut self, input: Input<'_>) -> Step {
+        let mut effects = Effects::default();
+        self.exchange.handle(input, &mut Nothing, &mut effects);
+        let mut step = Step { go_on: effects.flow == Flow::Continue, replacement: None, edits: Vec::new() };
+        for effect in effects.list {
+            match effect {
+                Effect::Reply(reply) => self.reply(reply),
+                Effect::RequestHeader(edit) | Effect::ResponseHeader(edit) => step.edits.push(edit),
+                Effect::ReplaceBody(bytes) => step.replacement = Some(bytes),
+                Effect::CountRefusal { reason, shadow } => self.counted.push((reason.name().to_owned(), shadow)),
+                Effect::Log(..) => {}
+                Effect::Callout(callout) => {
+                    self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));
+                }
+            }
+        }
+        step
+    }
+
+    fn reply(&mut self, reply: Reply) {
+        self.replied = true;
+        self.seen.client = ClientSaw {
+            status: Some(reply.status),
+            headers: reply.headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
+            body: reply.body,
+            broken: None,
+        };
+    }
+
+    fn play(&mut self, run: &Run<'_>) {
+        self.request(frames::request(run));
+        let delivered = self.seen.upstream.last().is_some_and(|saw| saw.complete);
+        if delivered && !self.replied {
+            self.response(run);
+        } else if !self.replied {
+            self.seen.client.broken = Some("the request is held for ever".to_owned());
+        }
+        self.handle(Input::End);
+    }
+
+    fn request(&mut self, frames: Frames) {
+        let Frames { mut head, pieces, trailers } = frames;
+        let end_of_stream = pieces.is_empty() && trailers.is_empty();
+        let step = self.handle(Input::RequestHeaders { headers: Headers::new(&lines(&head)), end_of_stream });
+        if self.replied {
+            return;
+        }
+        edit(&mut head, step.edits);
+        let mut saw = UpstreamSaw {
+            method: value(&head, ":method"),
+            path: value(&head, ":path"),
+            headers: head,
+            body: Vec::new(),
+            complete: end_of_stream && step.go_on,
+        };
+        let mut sent = step.go_on;
+        let last = pieces.len().saturating_sub(1);
+        let mut held = Vec::new();
+        for (index, piece) in pieces.into_iter().enumerate() {
+            held.extend_from_slice(&piece);
+            let complete = index == last;
+            // Trailers end the body without another piece of it.
+            let step = match self.exchange.request_demand() {
+                BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
+                _ if complete && trailers.is_empty() => self.handle(Input::RequestBodyComplete { body: &held }),
+                _ => self.handle(Input::RequestBodyGrew { buffered: held.len() }),
+            };
+            if !self.forward_request(step, &mut held, &mut saw, &mut sent) {
+                break;
+            }
+            saw.complete = complete && trailers.is_empty() && sent;
+        }
+        if !trailers.is_empty() && !self.replied {
+            let step = match self.exchange.request_demand() {
+                BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
+                _ => self.handle(Input::RequestBodyComplete { body: &held }),
+            };
+            saw.complete = self.forward_request(step, &mut held, &mut saw, &mut sent) && sent;
+        }
+        if sent {
+            self.seen.upstream.push(saw);
+        }
+    }
+
+    /// Lets a piece go on, with what is held; `false` when the exchange is over.
+    fn forward_request(&self, step: Step, held: &mut Vec<u8>, saw: &mut UpstreamSaw, sent: &mut bool) -> bool {
+        if self.replied {
+            return false;
+        }
+        if step.go_on {
+            saw.body.extend(step.replacement.unwrap_or_else(|| std::mem::take(held)));
+            held.clear();
+            *sent = true;
+        } else if let Some(replacement) = step.replacement {
+            *held = replacement;
+        }
+        true
+    }
+
+    fn response(&mut self, run: &Run<'_>) {
+        let answer = &run.case.answer;
+        let Frames { mut head, pieces, .. } = frames::answer(answer);
+        if self.exchange.awaits_response() {
+            let headers = lines(&head);
+            let step = self
+                .handle(Input::ResponseHeaders { headers: Headers::new(&headers), end_of_stream: pieces.is_empty() });
+            edit(&mut head, step.edits);
+        }
+        self.seen.client.status = value(&head, ":status").parse().ok();
+        self.seen.client.headers = head;
+        let last = pieces.len().saturating_sub(1);
+        let mut held = Vec::new();
+        let mut sent = 0_usize;
+        for (index, piece) in pieces.into_iter().enumerate() {
+            if answer.waits && self.seen.client.body.len() < sent {
+                self.seen.late.push(index.saturating_sub(1));
+            }
+            sent = sent.saturating_add(piece.len());
+            held.extend_from_slice(&piece);
+            let step = match self.exchange.response_demand() {
+                BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
+                BodyDemand::Whole if index == last => self.handle(Input::ResponseBodyComplete { body: &held }),
+                BodyDemand::Whole => self.handle(Input::ResponseBodyGrew { buffered: held.len() }),
+                BodyDemand::Chunks => {
+                    self.handle(Input::ResponseBodyChunk { chunk: &held, end_of_stream: index == last })
+                }
+            };
+            if step.go_on {
+                self.seen.client.body.extend(step.replacement.unwrap_or_else(|| std::mem::take(&mut held)));
+                held.clear();
+            }
+        }
+        if !held.is_empty() {
+            self.seen.client.broken = Some("the response is held for ever".to_owned());
+        }
+    }
+}
+
+fn lines(fields: &[Field]) -> Vec<(&[u8], &[u8])> {
+    fields.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect()
+}
+
+fn value(fields: &[Field], name: &str) -> String {
+    fields.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone()).unwrap_or_default()
+}
+
+fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
+    for edit in edits {
+        match edit {
+            HeaderEdit::Remove(name) => fields.retain(|(n, _)| n != name),
+            HeaderEdit::Set(name, value) => {
+                fields.retain(|(n, _)| n != name);
+                fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
+            }
+        }
+    }
+}
+
+/// A world without time, chance, properties or a store.
+#[derive(Debug)]
+struct Nothing;
+
+impl World for Nothing {
+    fn now(&self) -> u64 {
+        0
+    }
+
+    fn random(&self, _: &mut [u8]) -> bool {
+        false
+    }
+
+    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
+        None
+    }
+
+    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
+        Err(StoreError::Refused)
+    }
+}
