@@ -39,7 +39,8 @@ pub enum Frame {
     },
     /// The trailers; they end the message.
     Trailers(HeaderMap),
-    /// The message ends here without being complete.
+    /// The exchange with this side ends here: nothing more is sent to it, and what it still sends is void. Comes at most
+    /// once; to the upstream also after the last frame of the request, while the response is not over.
     Reset(ResetReason),
 }
 

@@ -247,7 +247,9 @@ impl Worker {
 
     /// May the upstream still answer?
     fn answered_by_upstream(&mut self, id: StreamId) -> bool {
-        self.vm.stream(id).is_some_and(|stream| !stream.local && !stream.response_aborted && !stream.upstream_gone)
+        self.vm.stream(id).is_some_and(|stream| {
+            stream.request.headers_sent && !stream.local && !stream.response_aborted && !stream.upstream_gone
+        })
     }
 
     fn has_room(&self, id: StreamId, direction: Direction) -> bool {

@@ -61,7 +61,7 @@ impl Worker {
 
     pub(crate) fn on_data(&mut self, id: StreamId, direction: Direction, data: BytesMut, end_stream: bool) {
         let Some(half) = self.half(id, direction) else { return };
-        if half.complete || half.ended {
+        if half.headers.is_none() || half.complete || half.ended {
             return;
         }
         half.complete = end_stream;
@@ -75,7 +75,7 @@ impl Worker {
 
     pub(crate) fn on_trailers(&mut self, id: StreamId, direction: Direction, trailers: HeaderMap) {
         let Some(half) = self.half(id, direction) else { return };
-        if half.complete || half.ended {
+        if half.headers.is_none() || half.complete || half.ended {
             return;
         }
         half.complete = true;

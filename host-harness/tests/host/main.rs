@@ -7,6 +7,8 @@ mod failure;
 #[cfg(test)]
 mod hostcalls;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod request;
 #[cfg(test)]
 mod response;

@@ -124,6 +124,29 @@ fn without_header_hold_a_pause_on_headers_stops_everything() {
 }
 
 #[test]
+fn what_a_stop_held_back_can_be_paused_again() {
+    let mut wat = body_reader(PAUSE, PAUSE);
+    wat.at(
+        "proxy_on_tick",
+        1,
+        "(drop (call $set_effective_context (i32.const 2))) (drop (call $continue_stream (i32.const 0)))",
+    );
+    wat.on("proxy_on_configure", 2, "(drop (call $set_tick_period (i32.const 1))) (i32.const 1)");
+    let mut rig = Rig::new(&wat);
+    let id = rig.open();
+    rig.worker.request_headers(id, post(), false);
+    for piece in ["ab", "cd"] {
+        rig.worker.request_data(id, bytes(piece), false);
+    }
+    std::thread::sleep(std::time::Duration::from_millis(5));
+    rig.worker.run_timers();
+    assert_eq!(rig.out(), ["up headers /mcp"]);
+    rig.worker.request_data(id, bytes("ef"), true);
+    assert_eq!(rig.diary()[1..], ["body 4", "abcd", "body 6", "abcdef"]);
+    assert_eq!(rig.out(), [r#"up data "abcdef" end"#]);
+}
+
+#[test]
 fn with_header_hold_headers_wait_for_the_body() {
     let mut rig = Rig::with(&body_reader(PAUSE, PAUSE), holding());
     let id = rig.open();
