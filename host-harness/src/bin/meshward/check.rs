@@ -16,12 +16,13 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 /// Arguments of `meshward check`.
 #[derive(Debug, clap::Args)]
 #[command(
+    about = "Check a configuration and name everything that is wrong with it",
     long_about = "Check a configuration, as the module would when it is loaded, and name everything that is wrong with \
         it with file, line and column.\n\n\
         Exit codes: 0 right, 1 wrong, 2 not readable at all.",
     after_help = "Examples:\n  \
         meshward check meshward.yaml\n  \
-        meshward check --json envoy/*.yaml | jq '.errors[].message'"
+        meshward check --json meshward.yaml | jq '.errors[].message'"
 )]
 pub(crate) struct Args {
     /// The configurations to check, in YAML or JSON.

@@ -34,9 +34,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run a proxy with the module in front of an MCP server.
     Serve(Box<serve::Args>),
-    /// Check a configuration and name everything that is wrong with it.
     Check(check::Args),
     /// Print the JSON Schema of the configuration.
     Schema(schema::Args),

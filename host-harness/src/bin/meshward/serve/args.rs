@@ -13,6 +13,7 @@ use crate::units;
 /// Arguments of `meshward serve`.
 #[derive(Debug, clap::Args)]
 #[command(
+    about = "Run a proxy with the module in front of an MCP server",
     long_about = "Run a proxy with the module in front of an MCP server.\n\n\
         Clients may speak HTTP/1.1 or HTTP/2 (prior knowledge) on the same port. Streams stay streams: an event goes on \
         as soon as the module lets it go. When the proxy accepts connections, it prints one line with its address on \
@@ -61,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", default_value = "meshward")]
     pub(crate) root_id: String,
 
-    /// A cluster that the module may call, such as `auth=http://127.0.0.1:9000`. May be given more than once.
+    /// A cluster that the module may call over HTTP, such as `auth=http://127.0.0.1:9000`. May be given more than once.
     #[arg(long = "cluster", value_name = "NAME=URL", value_parser = cluster)]
     pub(crate) clusters: Vec<(String, Target)>,
 
