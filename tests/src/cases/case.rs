@@ -143,7 +143,8 @@ fn request(spec: RequestSpec) -> Result<Request> {
         .filter(|(name, _)| !given.iter().any(|(n, _)| n.eq_ignore_ascii_case(name)))
         .filter(|(name, _)| !spec.without.iter().any(|n| n == name))
         .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    let headers = usual.chain(given.iter().cloned()).collect();
+    // What raw bytes say of header fields is nobody's business but Envoy's.
+    let headers = if spec.raw.is_some() { Vec::new() } else { usual.chain(given.iter().cloned()).collect() };
     let pieces = spec.body.as_ref().map(|body| pieces(body.bytes()?, &spec.cuts)).transpose().context("body")?;
     Ok(Request {
         method: spec.method.unwrap_or_else(|| "POST".to_owned()),

@@ -32,7 +32,7 @@ pub(super) struct CaseSpec {
     /// Reasons that are counted though the message passes (shadow mode).
     #[serde(default)]
     pub(super) shadow: Vec<String>,
-    /// Envoy itself answers with this status, before any filter is asked; the other hosts go by `expect`.
+    /// Envoy itself answers with this status, whatever a filter says; the other hosts go by `expect`.
     #[serde(default)]
     pub(super) envoy_answers: Option<u16>,
 }

@@ -41,15 +41,11 @@ pub fn judge(run: &Run<'_>, seen: &Observed) -> Vec<String> {
 
 /// The same for a request that Envoy answers itself.
 #[must_use]
-pub fn judge_answered_by_envoy(status: u16, seen: &Observed) -> Vec<String> {
-    let mut problems = Vec::new();
-    if seen.client.status != Some(status) {
-        problems.push(format!("client: Envoy itself was to answer {status}, not {:?}", seen.client.status));
-    }
-    if !seen.upstream.is_empty() {
-        problems.push(format!("upstream: got {} requests, not none", seen.upstream.len()));
-    }
-    problems
+pub fn judge_answered_by_envoy(run: &Run<'_>, status: u16, seen: &Observed) -> Vec<String> {
+    let mut judge = Judge { run, seen, problems: Vec::new() };
+    judge.equal("client: status, which Envoy itself was to give", &seen.client.status, &Some(status));
+    judge.upstream_got_no_body(false);
+    judge.problems
 }
 
 struct Judge<'a> {

@@ -64,7 +64,7 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
     for (run, observed) in runs.iter().zip(played.observed) {
         let by_envoy = run.case.envoy_answers.filter(|_| host.parses_http());
         let problems = match by_envoy {
-            Some(status) => judge_answered_by_envoy(status, &observed),
+            Some(status) => judge_answered_by_envoy(run, status, &observed),
             None => judge(run, &observed),
         };
         problems.into_iter().for_each(|problem| failures.add(run, problem));
