@@ -1,0 +1,62 @@
+//! A configuration that is wrong keeps the module from loading, in a real Envoy and in our host, with all its errors in
+//! the log; one that is right loads under every root id.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+
+use host_harness::{Host, Module, PluginConfig, Worker};
+use meshward_tests::envoy::{Envoy, module, sidecar_inbound};
+use serde_json::{Value, json};
+
+const WASM_CONFIG: &str =
+    "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config/http_filters/0/typed_config/config";
+
+const RIGHT: &str = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"/mcp"}],"header_hold":true}"#;
+const WRONG: &str = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"mcp"}],"header_hold":true,
+    "policy":{"rules":[{"name":"a","effect":"permit","tool":["x"]}]}}"#;
+const ERRORS: [&str; 3] = [
+    "endpoints[0].path: an endpoint is a path: begin it with `/`",
+    "policy.rules[0].effect: unknown variant `permit`, expected `allow` or `deny`",
+    "policy.rules[0].tool: unknown field `tool` (did you mean `tools`?)",
+];
+
+/// Starts Envoy with a configuration of the module; the error is the end of its log.
+fn envoy(configuration: &str, root_id: &str) -> Result<(), String> {
+    let mut bootstrap = sidecar_inbound().unwrap();
+    *bootstrap.pointer_mut("/static_resources/listeners/0/address/socket_address/port_value").unwrap() = json!(0);
+    let config = bootstrap.pointer_mut(WASM_CONFIG).unwrap();
+    config["configuration"]["value"] = Value::from(configuration);
+    config["root_id"] = Value::from(root_id);
+    config["vm_config"]["code"]["local"]["filename"] = Value::from(module().unwrap().to_str().unwrap());
+    Envoy::start(bootstrap, 1).map(drop).map_err(|error| format!("{error:#}"))
+}
+
+/// Likewise in our own host.
+fn harness(configuration: &str, root_id: &str) -> Result<(), String> {
+    let module = Module::from_bytes(&std::fs::read(module().unwrap()).unwrap()).unwrap();
+    let config = PluginConfig {
+        root_id: root_id.to_owned(),
+        configuration: configuration.to_owned().into(),
+        ..PluginConfig::default()
+    };
+    Worker::start(&module, &config, &Host::default()).map(drop).map_err(|error| format!("{error:?}"))
+}
+
+#[test]
+fn a_wrong_configuration_does_not_load_and_says_everything() {
+    for (host, start) in [("Envoy", envoy as fn(&str, &str) -> _), ("harness", harness)] {
+        let Err(log) = start(WRONG, "meshward") else { panic!("{host} loaded a wrong configuration") };
+        for error in ERRORS {
+            assert!(log.contains(error), "{host} does not say: {error}\n{log}");
+        }
+        let Err(log) = start(RIGHT, "meshward.nothing") else { panic!("{host} loaded an unknown root id") };
+        assert!(log.contains("unknown root id `meshward.nothing`"), "{host}: {log}");
+    }
+}
+
+#[test]
+fn a_right_configuration_loads_under_every_root_id() {
+    for root_id in meshward::ROOT_IDS {
+        assert_eq!(envoy(RIGHT, root_id), Ok(()));
+        assert_eq!(harness(RIGHT, root_id), Ok(()));
+    }
+}
