@@ -74,7 +74,7 @@ reasons! {
     /// More messages than the bound.
     BatchTooLong, "batch_too_long", -32600, 400, "The batch has too many messages";
     /// A member of the envelope, of `params` or of `params.ref` that a case-insensitive reader takes for a known one.
-    CaseVariant, "case_variant", -32600, 400, "A member differs from a known one only in case: write it as the protocol does";
+    CaseVariant, "case_variant", -32600, 400, "A member differs from a known one only in case or by a NUL: write it as the protocol does";
     /// `jsonrpc` is not `"2.0"`.
     NotJsonRpc2, "not_jsonrpc_2", -32600, 400, "`jsonrpc` must be \"2.0\"";
     /// `method` is not a string.

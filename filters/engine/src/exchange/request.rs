@@ -30,8 +30,18 @@ pub(super) enum RequestState {
     Replied,
 }
 
-/// Headers that name another target than the request line's.
-const REWRITES: [&str; 2] = ["x-original-url", "x-rewrite-url"];
+/// Headers that name another method than the request line's, for servers that believe them.
+const METHOD_OVERRIDES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method", b"x-method-override"];
+
+/// Likewise another target.
+const REWRITES: [&[u8]; 2] = [b"x-original-url", b"x-rewrite-url"];
+
+/// Whether a header has a name, as servers see it that turn names into environment variables (RFC 3875, section 4.1.18): to
+/// them `_` is `-`.
+fn is_called(name: &[u8], known: &[u8]) -> bool {
+    let folded = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    name.len() == known.len() && name.iter().map(folded).eq(known.iter().copied())
+}
 
 /// What of a request's head decides its way, gathered in one pass.
 #[derive(Debug, Default)]
@@ -51,11 +61,10 @@ impl<'a> Head<'a> {
                 b":method" => head.method = value,
                 b":path" => head.path = value,
                 b"content-length" => head.content_length = Some(value),
-                b"x-http-method-override" | b"x-http-method" | b"x-method-override" => head.overrides_method = true,
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
                 b"upgrade" => head.upgrades |= !value.eq_ignore_ascii_case(b"h2c"),
-                _ => {}
+                _ => head.overrides_method |= METHOD_OVERRIDES.iter().any(|known| is_called(name, known)),
             }
         }
         head
@@ -82,8 +91,9 @@ impl Exchange {
             }
             PathKind::Below | PathKind::Other => {
                 // Some servers believe a header that says where the request really goes.
-                let rewritten = REWRITES.iter().flat_map(|name| headers.all(name));
-                if rewritten.into_iter().any(|to| settings.endpoints.classify(to) != PathKind::Other) {
+                let mut rewritten =
+                    headers.iter().filter(|(name, _)| REWRITES.iter().any(|known| is_called(name, known)));
+                if rewritten.any(|(_, to)| settings.endpoints.classify(to) != PathKind::Other) {
                     return self.refuse(Reason::PathLookalike, effects);
                 }
                 if settings.strict {

@@ -21,6 +21,8 @@ fn heads_are_refused_before_any_body() {
         (with(&[("content-type", "text/plain")]), 415, "unsupported_media_type"),
         (with(&[("content-encoding", "gzip")]), 415, "unsupported_content_encoding"),
         (with(&[("x-http-method-override", "GET")]), 400, "method_override"),
+        (with(&[("x_http_method_override", "GET")]), 400, "method_override"),
+        (with(&[(":path", "/other"), ("x_original_url", "/mcp")]), 404, "path_lookalike"),
         (with(&[("upgrade", "websocket")]), 400, "upgrade_not_allowed"),
         (with(&[(":path", "/mcp/x")]), 404, "path_lookalike"),
         (with(&[("content-length", "1001")]), 413, "body_too_large"),

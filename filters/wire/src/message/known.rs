@@ -74,8 +74,10 @@ pub(super) fn resembles_reference(name: &str) -> bool {
 }
 
 fn resembles(name: &str, known: &[&str]) -> bool {
+    // A reader of C strings takes what stands before a NUL for the whole name.
+    let (name, cut) = name.split_once('\0').map_or((name, false), |(name, _)| (name, true));
     if known.contains(&name) {
-        return false;
+        return cut;
     }
     if name.is_ascii() {
         return known.iter().any(|known| known.len() == name.len() && known.eq_ignore_ascii_case(name));
@@ -100,10 +102,21 @@ mod tests {
 
     #[test]
     fn only_variants_of_known_names_resemble_them() {
-        for name in ["Name", "NAME", "URI", "Arguments", "argument\u{17f}", "tas\u{212a}", "_META", "progresstoken"] {
+        for name in [
+            "Name",
+            "NAME",
+            "URI",
+            "Arguments",
+            "argument\u{17f}",
+            "tas\u{212a}",
+            "_META",
+            "progresstoken",
+            "name\0",
+            "Name\0x",
+        ] {
             assert!(resembles_params(name), "{name}");
         }
-        for name in ["name", "names", "nam", "nàme", "x-name", "", "progressToken", "\u{17f}"] {
+        for name in ["name", "names", "nam", "nàme", "x-name", "", "progressToken", "\u{17f}", "x\0name"] {
             assert!(!resembles_params(name), "{name}");
         }
         assert!(resembles_envelope("ID") && resembles_envelope("param\u{17f}") && !resembles_envelope("Ids"));
