@@ -146,26 +146,31 @@ pub fn write_string(text: &str, out: &mut String) {
 }
 
 /// How many bytes from here on are a string's plain letters: up to a quote, a backslash or a control character.
+#[inline]
 pub(crate) fn plain_length(bytes: &[u8]) -> usize {
-    let mut length = 0_usize;
     // Most strings are short: their end is found word by word, without a branch for each byte.
-    let (words, rest) = bytes.as_chunks::<8>();
-    for word in words.iter().take(2) {
+    if let Some((first, [second, ..])) = bytes.as_chunks::<8>().0.split_first() {
+        match first_special(*first) {
+            8 => {}
+            at => return at,
+        }
+        match first_special(*second) {
+            8 => {}
+            at => return at.saturating_add(8),
+        }
+    }
+    long_plain_length(bytes)
+}
+
+fn long_plain_length(bytes: &[u8]) -> usize {
+    // Without a branch inside a block, so that the compiler makes it a few vector instructions.
+    let plain = |block: &&[u8; 32]| !block.iter().fold(false, |any, b| any | is_special(*b));
+    let mut length = bytes.as_chunks::<32>().0.iter().take_while(plain).count().saturating_mul(32);
+    let (words, rest) = bytes.get(length..).unwrap_or_default().as_chunks::<8>();
+    for word in words {
         match first_special(*word) {
             8 => length = length.saturating_add(8),
             at => return length.saturating_add(at),
-        }
-    }
-    if words.len() > 2 {
-        // Without a branch inside a block, so that the compiler makes it a few vector instructions.
-        let (blocks, _) = bytes.get(length..).unwrap_or_default().as_chunks::<32>();
-        let plain = |block: &&[u8; 32]| !block.iter().fold(false, |any, b| any | is_special(*b));
-        length = length.saturating_add(blocks.iter().take_while(plain).count().saturating_mul(32));
-        for word in bytes.get(length..).unwrap_or_default().as_chunks::<8>().0 {
-            match first_special(*word) {
-                8 => length = length.saturating_add(8),
-                at => return length.saturating_add(at),
-            }
         }
     }
     length.saturating_add(rest.iter().position(|b| is_special(*b)).unwrap_or(rest.len()))

@@ -268,6 +268,72 @@ fn bounds_hold_at_their_edges() {
 }
 
 #[test]
+fn numbers_are_refused_exactly_beyond_a_double() {
+    let nines = |n: usize| "9".repeat(n);
+    for (number, fits) in [
+        (nines(308), true),
+        (nines(309), false),
+        (format!("-{}.5", nines(309)), false),
+        (format!("{}e99", nines(197)), true),
+        (format!("{}e99", nines(209)), true),
+        (format!("{}e99", nines(210)), false),
+        ("1.7976931348623157e308".to_owned(), true),
+        ("1.7976931348623159e308".to_owned(), false),
+        ("1e0000000000000000000005".to_owned(), true),
+        ("1e309".to_owned(), false),
+        ("0e999999999999999999999".to_owned(), true),
+        ("1e-999999999999999999999".to_owned(), true),
+        (format!("0.{}1e310", "0".repeat(300)), true),
+        (format!("0.{}1e700", "0".repeat(300)), false),
+        (nines(100_000), false),
+    ] {
+        let body = format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{{"a":{number}}}}}"#);
+        let read = read(body.as_bytes()).map(drop).map_err(|error| error.reason);
+        assert_eq!(read, if fits { Ok(()) } else { Err(Reason::NumberOutOfRange) }, "{number}");
+    }
+}
+
+#[test]
+fn strings_end_where_they_end() {
+    // Every place in a word and in a block, for each letter that ends the plain ones.
+    for length in 0..60 {
+        for filler in ["a", "!", "\u{7f}", "\u{80}", "\u{a2}", "\u{dc}"] {
+            let plain = filler.repeat(length);
+            let body = format!(r#"{{"jsonrpc":"2.0","id":"{plain}","method":"{plain}\n{plain}","x":1}}"#);
+            let message = one(&body);
+            assert_eq!(message.id().unwrap().raw(), format!("\"{plain}\""));
+            assert_eq!(message.method().unwrap(), format!("{plain}\n{plain}"));
+            let body = format!("{{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"{plain}\u{1f}{plain}\"}}");
+            let error = read(body.as_bytes()).unwrap_err();
+            assert_eq!((error.reason, error.at), (Reason::ControlCharacter, body.find('\u{1f}').unwrap()));
+        }
+    }
+}
+
+#[test]
+fn duplicates_are_found_wherever_they_are() {
+    // Few keys are compared, many are sorted; both ways with keys that differ in little, and with escapes.
+    for count in [1, 2, 15, 16, 17, 18, 40] {
+        for style in ["key-of-more-than-eight-{}-letters", "k{}", "\\u006b{}", "ké{}"] {
+            let key = |i: usize| style.replace("{}", &format!("{i:02}"));
+            let keys: Vec<String> = (0..count).map(|i| format!("\"{}\":{{\"k00\":0}}", key(i))).collect();
+            let body = |keys: String| format!(r#"{{"jsonrpc":"2.0","id":7,"method":"m","params":{{"a":{{{keys}}}}}}}"#);
+            assert!(read(body(keys.join(",")).as_bytes()).is_ok());
+            for again in [0, count / 2, count - 1] {
+                // The same key, spelled with an escape.
+                let spelled = key(again).replacen('k', "\\u006B", 1);
+                for spelled in [spelled, key(again)] {
+                    let body = body(format!("{},\"{spelled}\":1", keys.join(",")));
+                    let error = read(body.as_bytes()).unwrap_err();
+                    assert_eq!(error.reason, Reason::DuplicateKey, "{body}");
+                    assert_eq!(error.id.unwrap().raw(), "7");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn hostile_shapes_take_linear_time() {
     // Each would take minutes if anything were quadratic.
     let limits = Limits { max_bytes: 8 << 20, ..Limits::default() };
@@ -287,6 +353,13 @@ fn hostile_shapes_take_linear_time() {
         format!("{{{}}}", escaped.join(",")),
         blanks,
         format!("[{}0]", "0,".repeat(3_000_000)),
+        // Keys that all look alike to a fingerprint of their ends, and are compared in full.
+        format!(
+            "{{{}}}",
+            (0..40_000).map(|i| format!(r#""{0}{i:06}{0}":0"#, "\\u0078".repeat(8))).collect::<Vec<_>>().join(",")
+        ),
+        // Many containers, each with keys of its own, beside many keys of the one around them.
+        format!("{{{}}}", (0..100_000).map(|i| format!(r#""{i}":[{{"a":0,"b":{{}}}}]"#)).collect::<Vec<_>>().join(",")),
         format!("\"{}\"", "\\n".repeat(3_000_000)),
     ] {
         let body = wrap(inner);

@@ -368,6 +368,10 @@ impl Sink for Messages<'_> {
         if self.done.len() >= self.limits.max_batch && self.is_batch {
             return Err(Reason::BatchTooLong);
         }
+        // Most bodies are one message: room for it alone.
+        if self.done.is_empty() {
+            self.done.reserve_exact(1);
+        }
         let meta_members = std::mem::take(&mut self.meta_members);
         self.done.push(Message { text: self.text, span, kind, values: self.values, meta_members });
         Ok(())

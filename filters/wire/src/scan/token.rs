@@ -152,22 +152,24 @@ impl<S: Sink> Scanner<'_, '_, S> {
             b'1'..=b'9' => self.digits()?,
             _ => return Err(self.syntax(Reason::InvalidJson)),
         }
-        let mut plain = true;
         if self.bytes.get(self.at) == Some(&b'.') {
             self.step();
             self.digits()?;
         }
+        let mut exponent = 0;
         if matches!(self.bytes.get(self.at), Some(b'e' | b'E')) {
-            plain = false;
             self.step();
             if matches!(self.peek()?, b'+' | b'-') {
                 self.step();
             }
+            let digits = self.at;
             self.digits()?;
+            exponent = self.at.saturating_sub(digits);
         }
         let letters = Span { start, end: self.at };
-        // A double reaches to 1.8e308: fewer letters without an exponent cannot leave it.
-        if (!plain || letters.len() > 300) && letters.of(self.text).parse::<f64>().map_or(true, f64::is_infinite) {
+        // A double reaches to 1.8e308: two hundred digits and an exponent below a hundred cannot leave it.
+        let may_be_beyond = exponent > 2 || letters.len() > 200;
+        if may_be_beyond && letters.of(self.text).parse::<f64>().map_or(true, f64::is_infinite) {
             self.note(Err(Reason::NumberOutOfRange), start);
         }
         Ok(ValueKind::Number)
