@@ -143,13 +143,12 @@ fn at<'a>(document: &'a Value, pointer: &str, file: &str) -> Result<&'a Value> {
 }
 
 fn check_istio_schemas(workspace: &Workspace, files: &Files) -> Result<()> {
-    let node = tools::node(workspace)?;
     tools::node_packages(workspace, NODE_PROJECT)?;
     let resources = json!([
         { "file": WASM_PLUGIN, "resource": files.wasm_plugin },
         { "file": ENVOY_FILTER, "resource": files.envoy_filter },
     ]);
-    let mut check = workspace.command(node);
+    let mut check = workspace.command("node");
     check.arg("envoy-config/check-istio.mjs").stdin(Stdio::piped());
     let mut child = check.spawn().with_context(|| format!("cannot start `{}`", command::shown(&check)))?;
     let mut input = child.stdin.take().context("node has no standard input")?;
