@@ -30,6 +30,9 @@ pub(crate) struct Args {
     /// Measure another module as well, such as one built with other options; may be given more than once
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     module: Vec<(String, PathBuf)>,
+    /// Measure only the cases whose name contains this, such as "direct"
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    case: String,
     /// Leave out the benchmarks of reading a body, outside of any proxy
     #[arg(long)]
     no_criterion: bool,
@@ -89,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
     let names: Vec<_> = variants.iter().map(|variant| variant.name().to_owned()).collect();
     let mut report = Report::new(workspace, names, rounds, seconds);
-    for case in CASES {
+    for case in CASES.iter().filter(|case| case.name.contains(&args.case)) {
         let body = Body::of(case.body);
         let load = Load::new(&wrk, directory.path(), &body, case.connections)?;
         for proxy in &proxies {
