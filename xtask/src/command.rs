@@ -45,8 +45,10 @@ pub(crate) fn shown(command: &Command) -> String {
     let variables = command
         .get_envs()
         .filter_map(|(key, value)| Some(format!("{}={}", key.to_string_lossy(), quoted(&value?.to_string_lossy()))));
-    let words =
-        std::iter::once(command.get_program()).chain(command.get_args()).map(|word| quoted(&word.to_string_lossy()));
+    // Cargo tells us its own full path, which nobody types.
+    let ours = std::env::var_os("CARGO").is_some_and(|cargo| cargo == command.get_program());
+    let program = if ours { "cargo".as_ref() } else { command.get_program() };
+    let words = std::iter::once(program).chain(command.get_args()).map(|word| quoted(&word.to_string_lossy()));
     variables.chain(words).collect::<Vec<_>>().join(" ")
 }
 
