@@ -174,7 +174,9 @@ impl Envoy {
             .unwrap_or_default()
     }
 
-    fn log_tail(&self) -> String {
+    /// The end of its log.
+    #[must_use]
+    pub fn log_tail(&self) -> String {
         let log = self.log();
         let lines: Vec<_> = log.lines().collect();
         lines.get(lines.len().saturating_sub(40)..).unwrap_or_default().join("\n")

@@ -26,18 +26,6 @@ pub(super) struct Entry {
 pub(super) struct Ledger {
     pub(super) entries: Vec<Entry>,
     strays: Mutex<Vec<String>>,
-    /// Open connections of the upstream.
-    open: watch::Sender<usize>,
-}
-
-/// An open connection of the upstream.
-#[derive(Debug)]
-pub(super) struct Connection<'a>(&'a Ledger);
-
-impl Drop for Connection<'_> {
-    fn drop(&mut self) {
-        self.0.open.send_modify(|open| *open = open.saturating_sub(1));
-    }
 }
 
 impl Entry {
@@ -62,19 +50,7 @@ impl Entry {
 
 impl Ledger {
     pub(super) fn new(entries: Vec<Entry>) -> Self {
-        Self { entries, strays: Mutex::default(), open: watch::Sender::new(0) }
-    }
-
-    /// Counts a connection for as long as it is kept.
-    pub(super) fn connection(&self) -> Connection<'_> {
-        self.open.send_modify(|open| *open = open.saturating_add(1));
-        Connection(self)
-    }
-
-    /// Waits until no connection is open.
-    pub(super) async fn quiet(&self) {
-        // It cannot fail: the sender is ours.
-        let _ = self.open.subscribe().wait_for(|open| *open == 0).await;
+        Self { entries, strays: Mutex::default() }
     }
 
     /// Writes down a request that no run sent.

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
 use self::bootstrap::{Setup, bootstrap, name};
@@ -69,9 +69,10 @@ impl EnvoyHost {
         let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &self.module)?;
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
-        let upstream = tokio::spawn(upstream::serve(listener, Arc::clone(&ledger)));
+        let (stop, stopped) = oneshot::channel();
+        let upstream = tokio::spawn(upstream::serve(listener, Arc::clone(&ledger), stopped));
         let envoy = tokio::task::spawn_blocking(move || Envoy::start(bootstrap, 2)).await??;
-        let addresses = envoy.listeners()?;
+        let addresses = envoy.listeners().with_context(|| envoy.log_tail())?;
 
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut exchanges = JoinSet::new();
@@ -93,12 +94,11 @@ impl EnvoyHost {
             }
         }
 
-        let stats = envoy.stats("wasmcustom")?;
+        let stats = envoy.stats("wasmcustom").with_context(|| envoy.log_tail())?;
         // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
         let log = envoy.stop()?;
-        tokio::time::timeout(PATIENCE, ledger.quiet()).await.context("a connection to the upstream does not end")?;
-        upstream.abort();
-        let _ = upstream.await;
+        drop(stop);
+        tokio::time::timeout(PATIENCE, upstream).await.context("a connection to the upstream does not end")??;
         let ledger = Arc::into_inner(ledger).context("the upstream is still there")?;
         let mut problems = ledger.strays();
         problems.extend(log.lines().filter(|line| line.contains("[critical]")).map(str::to_owned));

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
 use tokio::task::JoinSet;
 
 use super::h1::{Head, Length, Reader, chunk, last_chunk};
@@ -16,9 +17,14 @@ use crate::cases::observed::UpstreamSaw;
 /// How long a piece of an answer waits for the client to have those before it.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// Serves until it is aborted; dropping the future ends all connections.
-pub(super) async fn serve(listener: TcpListener, ledger: Arc<Ledger>) {
+/// How long after the proxy's end a connection may still be waiting to be accepted.
+const BACKLOG: Duration = Duration::from_millis(200);
+
+/// Serves until it is told to stop, and then until every connection is at its end.
+pub(super) async fn serve(listener: TcpListener, ledger: Arc<Ledger>, stop: oneshot::Receiver<()>) {
     let mut connections = JoinSet::new();
+    let mut stop = std::pin::pin!(stop);
+    let mut stopping = false;
     loop {
         tokio::select! {
             accepted = listener.accept() => if let Ok((stream, _)) = accepted {
@@ -26,12 +32,14 @@ pub(super) async fn serve(listener: TcpListener, ledger: Arc<Ledger>) {
                 connections.spawn(async move { connection(stream, &ledger).await });
             },
             Some(_) = connections.join_next() => {}
+            _ = &mut stop, if !stopping => stopping = true,
+            () = tokio::time::sleep(BACKLOG), if stopping => break,
         }
     }
+    while connections.join_next().await.is_some() {}
 }
 
 async fn connection(mut stream: TcpStream, ledger: &Ledger) {
-    let _open = ledger.connection();
     let _ = stream.set_nodelay(true);
     let (input, mut output) = stream.split();
     let mut reader = Reader::new(input);
