@@ -47,7 +47,7 @@ def get_small(text: str) -> str:
 
 @server.tool(structured_output=False)
 def get_large(lines: int) -> str:
-    """Lines of 28 bytes, with what JSON has to escape and with letters of several bytes."""
+    """Lines of 30 bytes, with what JSON has to escape and with letters of several bytes."""
     calls.append("get_large")
     return "".join(f'{number:06} "quoted" \\ ü € 𝄞\n' for number in range(lines))
 

@@ -1,4 +1,6 @@
 //! What proves it: one set of cases on three hosts, real clients and servers, conformance.
 
 pub mod cases;
+pub mod clients;
 pub mod envoy;
+pub mod proxy;

@@ -1,0 +1,206 @@
+//! Real MCP clients and servers, made with the official SDKs: the scripts of `tests/clients`.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, bail};
+use serde_json::{Value, json};
+
+use crate::envoy::workspace;
+
+/// The folder of the scripts.
+#[must_use]
+pub fn folder() -> PathBuf {
+    workspace().join("tests/clients")
+}
+
+/// The Python with the official SDK: `MESHWARD_PYTHON`, or what `cargo xtask test` installs.
+///
+/// # Errors
+/// When there is none.
+pub fn python() -> Result<PathBuf> {
+    interpreter("MESHWARD_PYTHON", "target/tools/python/bin/python")
+}
+
+/// The Node.js with the official SDKs beside it: `MESHWARD_NODE`, or what `cargo xtask test` installs.
+///
+/// # Errors
+/// When there is none, or no packages for it.
+pub fn node() -> Result<PathBuf> {
+    let packages = folder().join("node_modules");
+    if !packages.is_dir() {
+        bail!("{} is missing: `cargo xtask test` installs it (so does `npm ci` there)", packages.display());
+    }
+    interpreter("MESHWARD_NODE", "tests/clients/node_modules/.bin/node")
+}
+
+fn interpreter(variable: &str, installed: &str) -> Result<PathBuf> {
+    let path = std::env::var_os(variable).map_or_else(|| workspace().join(installed), PathBuf::from);
+    if !path.is_file() {
+        bail!("{} is missing: `cargo xtask test` installs it, or name another in {variable}", path.display());
+    }
+    Ok(path)
+}
+
+/// An SDK.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sdk {
+    /// `mcp` of PyPI.
+    Python,
+    /// `@modelcontextprotocol/client` of npm.
+    TypeScript,
+    /// `@modelcontextprotocol/sdk` of npm, which many programs still use.
+    TypeScriptV1,
+}
+
+/// How a client speaks to a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Revision 2025-11-25, which begins with `initialize`.
+    Session,
+    /// Revision 2026-07-28, where each request stands for itself.
+    Stateless,
+}
+
+impl Mode {
+    /// The revision that is agreed on.
+    #[must_use]
+    pub const fn revision(self) -> &'static str {
+        match self {
+            Self::Session => "2025-11-25",
+            Self::Stateless => "2026-07-28",
+        }
+    }
+}
+
+/// An SDK in the one mode or the other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Client {
+    /// The SDK.
+    pub sdk: Sdk,
+    /// How it speaks.
+    pub mode: Mode,
+}
+
+/// All that there are.
+pub const CLIENTS: [Client; 5] = [
+    Client { sdk: Sdk::Python, mode: Mode::Session },
+    Client { sdk: Sdk::Python, mode: Mode::Stateless },
+    Client { sdk: Sdk::TypeScript, mode: Mode::Session },
+    Client { sdk: Sdk::TypeScript, mode: Mode::Stateless },
+    Client { sdk: Sdk::TypeScriptV1, mode: Mode::Session },
+];
+
+impl Client {
+    /// Lets the client take these steps (see `plan.mjs`) and returns what it saw, one object for each, between one for
+    /// connecting and one for the end.
+    ///
+    /// # Errors
+    /// When the client is missing or does not come to the end.
+    pub fn run(self, server: SocketAddr, steps: &Value) -> Result<Vec<Value>> {
+        let (interpreter, script) = match self.sdk {
+            Sdk::Python => (python()?, "python_client.py"),
+            Sdk::TypeScript => (node()?, "typescript_client.mjs"),
+            Sdk::TypeScriptV1 => (node()?, "typescript_v1_client.mjs"),
+        };
+        let mode = match self.mode {
+            Mode::Session => "session",
+            Mode::Stateless => "stateless",
+        };
+        let plan = json!({
+            "url": format!("http://{server}/mcp"),
+            "mode": mode,
+            "answers": {"name": "Ada"},
+            "steps": steps,
+        });
+        let output = Command::new(interpreter)
+            .current_dir(folder())
+            .arg(script)
+            .arg(plan.to_string())
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("start {script}"))?;
+        let lines: Result<Vec<Value>, _> =
+            String::from_utf8_lossy(&output.stdout).lines().map(serde_json::from_str).collect();
+        let lines = lines.with_context(|| format!("what {script} printed"))?;
+        let end = lines.last();
+        if end.and_then(|end| end.get("step")).and_then(Value::as_str) != Some("end")
+            || end.is_some_and(|end| end.get("error").is_some())
+        {
+            bail!("{self:?} stopped: {end:?}\n{}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(lines)
+    }
+}
+
+/// A running server. It ends when this is dropped.
+#[derive(Debug)]
+pub struct Server {
+    child: Child,
+    address: SocketAddr,
+}
+
+impl Server {
+    /// `python_server.py`: every feature, both revisions.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn python() -> Result<Self> {
+        Self::start(Command::new(python()?).arg("python_server.py"))
+    }
+
+    /// The MCP project's server "everything", sessions only.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn everything() -> Result<Self> {
+        Self::start(Command::new(node()?).arg("everything_server.mjs"))
+    }
+
+    fn start(command: &mut Command) -> Result<Self> {
+        let child = command
+            .current_dir(folder())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .with_context(|| format!("start {command:?}"))?;
+        let mut server = Self { child, address: SocketAddr::from(([127, 0, 0, 1], 0)) };
+        let mut line = String::new();
+        BufReader::new(server.child.stdout.take().context("no stdout")?).read_line(&mut line)?;
+        let ready: Value = serde_json::from_str(&line).with_context(|| format!("{command:?} said {line:?}"))?;
+        let port = ready.get("port").and_then(Value::as_u64).context("no port")?;
+        server.address.set_port(u16::try_from(port)?);
+        Ok(server)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub const fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The names of the tools that ran in `python_server.py`.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn calls(&self) -> Result<Vec<String>> {
+        let mut stream = TcpStream::connect(self.address)?;
+        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
+        write!(stream, "GET /calls HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer)?;
+        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+        Ok(serde_json::from_str(body)?)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

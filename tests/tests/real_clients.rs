@@ -1,0 +1,234 @@
+//! Real MCP clients and servers, with the module between them: what a client sees is what it sees without.
+
+use std::thread;
+
+use meshward_tests::clients::{CLIENTS, Client, Mode, Sdk, Server};
+use meshward_tests::proxy::{Host, Proxy};
+use serde_json::{Value, json};
+
+/// The configuration, with a policy.
+fn document(header_hold: bool, policy: Value) -> Value {
+    json!({
+        "apiVersion": "meshward/v1",
+        "endpoints": [{"path": "/mcp"}],
+        "header_hold": header_hold,
+        "policy": policy,
+    })
+}
+
+/// All is allowed but these tools.
+fn allow_but(tools: Value) -> Value {
+    json!({"mode": "enforce", "default": "allow", "rules": [{"name": "not-these", "effect": "deny", "tools": tools}]})
+}
+
+/// Every feature of `python_server.py`; the denied call is in the middle, so that it shows that a client can go on.
+fn all_features(client: Client, server: &Server, key: &str) -> Value {
+    // The Python SDK takes no event above 1 MiB, and its server answers a session with events.
+    let lines = if client == (Client { sdk: Sdk::Python, mode: Mode::Session }) { 28_000 } else { 50_000 };
+    json!([
+        {"list": "tools"},
+        {"call": "get_small", "arguments": {"text": "hü \u{1d11e} \"quoted\""}},
+        {"call": "delete_repo", "arguments": {"name": "meshward"}},
+        {"call": "get_large", "arguments": {"lines": lines}},
+        {"call": "get_progress", "arguments": {"key": key}, "seen": format!("http://{}/seen/{key}", server.address())},
+        {"call": "get_sampled"},
+        {"call": "get_elicited"},
+        {"prompt": "greeting", "arguments": {"name": "Bo"}},
+        {"read": "memo://welcome"},
+    ])
+}
+
+/// What a client saw, without what differs from one run to the next.
+fn comparable(mut lines: Vec<Value>) -> Vec<Value> {
+    for line in &mut lines {
+        let Some(seen) = line.get_mut("seen").and_then(Value::as_object_mut) else { continue };
+        seen.remove("at_ms");
+        for progress in seen.get_mut("progress").and_then(Value::as_array_mut).into_iter().flatten() {
+            let progress = progress.as_object_mut().unwrap();
+            progress.remove("at_ms");
+            let value = progress["value"].as_f64().unwrap();
+            progress.insert("value".to_owned(), json!(value));
+        }
+    }
+    lines
+}
+
+/// The line about one step.
+fn of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
+    lines.iter().find(|line| line["name"] == name).unwrap_or_else(|| panic!("no step {name} in {lines:#?}"))
+}
+
+/// Takes the steps without a proxy and with it, and returns what was seen each time.
+fn both(client: Client, server: &Server, proxy: &Proxy, steps: impl Fn(&str) -> Value) -> (Vec<Value>, Vec<Value>) {
+    let key = |way: &str| format!("{:?}-{:?}-{way}", client.sdk, client.mode);
+    let direct = client.run(server.address(), &steps(&key("direct"))).unwrap();
+    let proxied = client.run(proxy.address(), &steps(&key("proxied")));
+    let proxied = proxied.unwrap_or_else(|error| panic!("{error:#}\n{}", proxy.log()));
+    assert_eq!(direct[0]["revision"], client.mode.revision());
+    (comparable(direct), comparable(proxied))
+}
+
+/// A refusal is an error of the protocol, with its code, message and data, not a failure of the transport.
+fn assert_refused(client: Client, line: &Value) {
+    const MESSAGE: &str = "This operation is not permitted";
+    let (kind, message) = match client.sdk {
+        Sdk::Python => ("MCPError", MESSAGE.to_owned()),
+        Sdk::TypeScript => ("ProtocolError", MESSAGE.to_owned()),
+        Sdk::TypeScriptV1 => ("McpError", format!("MCP error -31403: {MESSAGE}")),
+    };
+    let error = &line["error"];
+    assert_eq!(error["type"], kind, "{client:?}: {line}");
+    assert_eq!(error["code"], -31403, "{client:?}: {line}");
+    assert_eq!(error["message"], message, "{client:?}: {line}");
+    assert_eq!(error["data"]["reason"], "denied", "{client:?}: {line}");
+}
+
+/// Runs `check` for all clients at once.
+fn each(clients: impl IntoIterator<Item = Client>, check: impl Fn(Client) + Sync) {
+    thread::scope(|scope| {
+        for client in clients {
+            let check = &check;
+            scope.spawn(move || check(client));
+        }
+    });
+}
+
+fn every_feature_but_one_tool(host: Host, header_hold: bool) {
+    let server = Server::python().unwrap();
+    let proxy =
+        Proxy::start(host, &document(header_hold, allow_but(json!(["delete_repo"]))), server.address()).unwrap();
+    each(CLIENTS, |client| {
+        let (direct, mut proxied) = both(client, &server, &proxy, |key| all_features(client, &server, key));
+        // First that the direct run was what it is meant to be.
+        assert_eq!(of(&direct, "delete_repo")["seen"]["text"], "meshward is gone", "{client:?}");
+        assert_eq!(of(&direct, "get_progress")["seen"]["text"], "all were seen in time", "{client:?}");
+        assert_eq!(
+            of(&direct, "get_progress")["seen"]["progress"],
+            json!([{"value": 1.0}, {"value": 2.0}, {"value": 3.0}]),
+            "{client:?}"
+        );
+        assert_eq!(of(&direct, "get_sampled")["asked"], json!(["sampling"]), "{client:?}");
+        assert_eq!(of(&direct, "get_elicited")["asked"], json!(["elicitation"]), "{client:?}");
+        assert_eq!(of(&direct, "get_elicited")["seen"]["text"], "the user is Ada", "{client:?}");
+        assert!(of(&direct, "get_large")["seen"]["text"]["bytes"].as_u64().unwrap() >= 840_000, "{client:?}");
+        // Then the denied call, and that all the rest is as it was.
+        assert_refused(client, of(&proxied, "delete_repo"));
+        for (line, direct) in proxied.iter_mut().zip(&direct) {
+            if line["name"] == "delete_repo" {
+                line.clone_from(direct);
+            }
+        }
+        assert_eq!(proxied, direct, "{client:?}");
+    });
+    let calls = server.calls().unwrap();
+    let count = |name: &str| calls.iter().filter(|call| *call == name).count();
+    assert_eq!(count("get_small"), 2 * CLIENTS.len());
+    assert_eq!(count("delete_repo"), CLIENTS.len(), "the denied tool must run in the direct runs only");
+}
+
+#[test]
+fn every_feature_through_envoy() {
+    every_feature_but_one_tool(Host::Envoy, true);
+}
+
+#[test]
+fn every_feature_through_envoy_without_header_hold() {
+    every_feature_but_one_tool(Host::Envoy, false);
+}
+
+#[test]
+fn every_feature_through_serve() {
+    every_feature_but_one_tool(Host::Serve, true);
+}
+
+#[test]
+fn every_feature_through_serve_without_header_hold() {
+    every_feature_but_one_tool(Host::Serve, false);
+}
+
+fn only_what_is_allowed(host: Host) {
+    let server = Server::python().unwrap();
+    let policy = json!({
+        "mode": "enforce",
+        "default": "deny",
+        "rules": [{"name": "small", "effect": "allow", "methods": ["tools/call"], "tools": ["get_small"]}],
+    });
+    let proxy = Proxy::start(host, &document(true, policy), server.address()).unwrap();
+    each(CLIENTS, |client| {
+        let (direct, proxied) = both(client, &server, &proxy, |key| all_features(client, &server, key));
+        assert_eq!(direct.len(), proxied.len(), "{client:?}");
+        for (line, direct) in proxied.iter().zip(&direct) {
+            // Connecting, lists and closing are upkeep.
+            let allowed = matches!(line["step"].as_str(), Some("connect" | "list" | "end"));
+            if allowed || line["name"] == "get_small" {
+                assert_eq!(line, direct, "{client:?}");
+            } else {
+                assert_refused(client, line);
+            }
+        }
+    });
+    let calls = server.calls().unwrap();
+    assert_eq!(calls.iter().filter(|call| *call == "get_small").count(), 2 * CLIENTS.len());
+    for name in ["delete_repo", "get_large", "get_progress"] {
+        assert_eq!(calls.iter().filter(|call| *call == name).count(), CLIENTS.len(), "{name}");
+    }
+}
+
+#[test]
+fn only_what_is_allowed_through_envoy() {
+    only_what_is_allowed(Host::Envoy);
+}
+
+#[test]
+fn only_what_is_allowed_through_serve() {
+    only_what_is_allowed(Host::Serve);
+}
+
+/// The server that the MCP project shows everything with. It knows sessions only.
+fn everything(host: Host) {
+    let server = Server::everything().unwrap();
+    let proxy = Proxy::start(host, &document(true, allow_but(json!(["get-env"]))), server.address()).unwrap();
+    let steps = json!([
+        {"list": "tools"},
+        {"call": "echo", "arguments": {"message": "hü"}},
+        {"call": "get-env"},
+        {"call": "get-sum", "arguments": {"a": 2, "b": 3}},
+        {"call": "get-tiny-image"},
+        {"call": "trigger-long-running-operation", "arguments": {"duration": 1.2, "steps": 4}},
+        {"call": "trigger-sampling-request", "arguments": {"prompt": "why?", "maxTokens": 10}},
+        {"call": "trigger-elicitation-request"},
+        {"prompt": "simple-prompt"},
+    ]);
+    each(CLIENTS.into_iter().filter(|client| client.mode == Mode::Session), |client| {
+        let proxied = client.run(proxy.address(), &steps).unwrap();
+        // Four notifications, 300 ms apart: held back until the end they would all come at once.
+        let progress = of(&proxied, "trigger-long-running-operation")["seen"]["progress"].as_array().unwrap().clone();
+        let times: Vec<_> = progress.iter().map(|progress| progress["at_ms"].as_f64().unwrap()).collect();
+        assert_eq!(times.len(), 4, "{client:?}");
+        assert!(times[3] - times[0] > 450.0, "{client:?}: {times:?}");
+
+        let direct = comparable(client.run(server.address(), &steps).unwrap());
+        let mut proxied = comparable(proxied);
+        assert_eq!(of(&direct, "echo")["seen"]["text"], "Echo: hü", "{client:?}");
+        assert_eq!(of(&direct, "trigger-sampling-request")["asked"], json!(["sampling"]), "{client:?}");
+        assert_eq!(of(&direct, "trigger-elicitation-request")["asked"], json!(["elicitation"]), "{client:?}");
+        assert!(of(&direct, "get-env").get("error").is_none(), "{client:?}");
+        assert_refused(client, of(&proxied, "get-env"));
+        for (line, direct) in proxied.iter_mut().zip(&direct) {
+            if line["name"] == "get-env" {
+                line.clone_from(direct);
+            }
+        }
+        assert_eq!(proxied, direct, "{client:?}");
+    });
+}
+
+#[test]
+fn everything_through_envoy() {
+    everything(Host::Envoy);
+}
+
+#[test]
+fn everything_through_serve() {
+    everything(Host::Serve);
+}
