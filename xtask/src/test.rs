@@ -125,9 +125,18 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
 /// The first sentence of a test target's own header.
 fn about_target(workspace: &Workspace, target: &str) -> String {
     let source = [format!("tests/tests/{target}.rs"), format!("tests/tests/{target}/main.rs")];
-    let text = source.iter().find_map(|path| workspace.read(path).ok()).unwrap_or_default();
-    let header = text.lines().next().and_then(|line| line.strip_prefix("//!")).unwrap_or_default().trim();
-    header.trim_end_matches('.').to_owned()
+    first_sentence(&source.iter().find_map(|path| workspace.read(path).ok()).unwrap_or_default())
+}
+
+fn first_sentence(source: &str) -> String {
+    let header: Vec<&str> = source
+        .lines()
+        .map_while(|line| line.strip_prefix("//!"))
+        .map(str::trim)
+        .take_while(|line| !line.is_empty())
+        .collect();
+    let header = header.join(" ");
+    header.split(". ").next().unwrap_or_default().trim_end_matches('.').to_owned()
 }
 
 /// The names of the integration tests of some packages.
@@ -213,6 +222,13 @@ mod tests {
         assert_eq!(names(&[]).unwrap(), "abc");
         assert_eq!(names(&["c", "a"]).unwrap(), "ac");
         assert!(names(&["d"]).unwrap_err().to_string().contains("the steps are a, b, c"));
+    }
+
+    #[test]
+    fn the_first_sentence_of_a_header_is_found() {
+        let source = "//! One\n//! and two. And three.\n//!\n//! More.\nuse std;\n//! no";
+        assert_eq!(first_sentence(source), "One and two");
+        assert_eq!(first_sentence("use std;"), "");
     }
 
     #[test]
