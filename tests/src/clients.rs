@@ -136,6 +136,39 @@ impl Client {
     }
 }
 
+/// What the MCP Inspector's command line did.
+#[derive(Debug)]
+pub struct Inspected {
+    /// Its exit status; 0 is success.
+    pub status: Option<i32>,
+    /// What it printed: a result, or an object with `error`.
+    pub output: Value,
+}
+
+/// Runs the MCP Inspector's command line with these options.
+///
+/// # Errors
+/// When it is missing or prints no JSON.
+pub fn inspect(server: SocketAddr, mode: Mode, options: &[&str]) -> Result<Inspected> {
+    let era = match mode {
+        Mode::Session => "legacy",
+        Mode::Stateless => "modern",
+    };
+    let output = Command::new(node()?)
+        .current_dir(folder())
+        .args(["node_modules/@modelcontextprotocol/inspector/clients/launcher/build/index.js", "--cli"])
+        .arg(format!("http://{server}/mcp"))
+        .args(["--transport", "http", "--protocol-era", era])
+        .args(options)
+        .stdin(Stdio::null())
+        .output()
+        .context("start the inspector")?;
+    let (stdout, stderr) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let printed = if stdout.trim().is_empty() { &stderr } else { &stdout };
+    let printed = serde_json::from_str(printed).with_context(|| format!("the inspector said {stdout}{stderr}"))?;
+    Ok(Inspected { status: output.status.code(), output: printed })
+}
+
 /// A running server. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Server {

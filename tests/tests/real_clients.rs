@@ -2,7 +2,7 @@
 
 use std::thread;
 
-use meshward_tests::clients::{CLIENTS, Client, Mode, Sdk, Server};
+use meshward_tests::clients::{CLIENTS, Client, Mode, Sdk, Server, inspect};
 use meshward_tests::proxy::{Host, Proxy};
 use serde_json::{Value, json};
 
@@ -231,4 +231,37 @@ fn everything_through_envoy() {
 #[test]
 fn everything_through_serve() {
     everything(Host::Serve);
+}
+
+/// The MCP Inspector, which developers look at servers with.
+fn inspector(host: Host) {
+    let server = Server::python().unwrap();
+    let proxy = Proxy::start(host, &document(true, allow_but(json!(["delete_repo"]))), server.address()).unwrap();
+    for mode in [Mode::Session, Mode::Stateless] {
+        let call = ["--method", "tools/call", "--tool-name"];
+        let small = [&call[..], &["get_small", "--tool-arg", "text=hi"]].concat();
+        for options in [&["--method", "tools/list"][..], &small] {
+            let direct = inspect(server.address(), mode, options).unwrap();
+            let proxied = inspect(proxy.address(), mode, options).unwrap();
+            assert_eq!(direct.status, Some(0), "{mode:?}: {direct:?}");
+            assert_eq!(proxied.status, Some(0), "{mode:?}: {proxied:?}");
+            assert_eq!(proxied.output, direct.output, "{mode:?}");
+        }
+        let denied = [&call[..], &["delete_repo", "--tool-arg", "name=meshward"]].concat();
+        let refused = inspect(proxy.address(), mode, &denied).unwrap();
+        assert_ne!(refused.status, Some(0), "{mode:?}: {refused:?}");
+        let message = refused.output["error"]["message"].as_str().unwrap();
+        assert!(message.contains("This operation is not permitted"), "{mode:?}: {refused:?}");
+    }
+    assert!(!server.calls().unwrap().contains(&"delete_repo".to_owned()));
+}
+
+#[test]
+fn the_inspector_through_envoy() {
+    inspector(Host::Envoy);
+}
+
+#[test]
+fn the_inspector_through_serve() {
+    inspector(Host::Serve);
 }
