@@ -3,4 +3,5 @@
 pub mod cases;
 pub mod clients;
 pub mod envoy;
+pub mod mcp_server;
 pub mod proxy;
