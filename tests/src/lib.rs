@@ -2,6 +2,7 @@
 
 pub mod cases;
 pub mod clients;
+pub mod conformance;
 pub mod envoy;
 pub mod mcp_server;
 pub mod proxy;

@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 use rmcp::ErrorData;
 use rmcp::handler::server::ServerHandler;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, GetPromptResult, Implementation,
-    JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    CallToolRequestParams, CallToolResponse, GetPromptRequestParams, GetPromptResponse, GetPromptResult,
+    Implementation, JsonObject, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
     PaginatedRequestParams, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, ResourceContents,
-    ServerConfig, SetLevelRequestParams, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
+    ServerConfig, SubscribeRequestParams, SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{RequestContext, RoleServer, SubscriptionContext};
 use serde_json::{Value, json};
@@ -113,7 +113,7 @@ impl ServerHandler for Handler {
             }
         }
         let messages = filled(messages, &prompt.arguments.unwrap_or_default());
-        Ok(model::<GetPromptResult>(json!({"messages": messages}))?.into())
+        Ok(model::<GetPromptResult>(json!({"resultType": "complete", "messages": messages}))?.into())
     }
 
     async fn list_resources(
@@ -153,7 +153,7 @@ impl ServerHandler for Handler {
 
     async fn set_level(
         &self,
-        _level: SetLevelRequestParams,
+        _level: rmcp::model::SetLevelRequestParams,
         _context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         Ok(())

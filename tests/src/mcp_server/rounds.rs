@@ -3,9 +3,7 @@
 use std::sync::PoisonError;
 
 use rmcp::ErrorData;
-use rmcp::model::{
-    ClientCapabilities, InputRequest, InputRequests, InputRequiredResult, InputResponses,
-};
+use rmcp::model::{ClientCapabilities, InputRequest, InputRequests, InputRequiredResult, InputResponses};
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
 
@@ -29,7 +27,8 @@ impl Handler {
         let Some(keys) = rounds.rounds.get(round) else { return Ok(None) };
         let capabilities = context.client_capabilities().unwrap_or_default();
         let questions = self.questions(keys, &capabilities)?;
-        let answered = questions.iter().all(|(key, question)| answers.get(key).is_some_and(|a| answers_to(question, a)));
+        let answered =
+            questions.iter().all(|(key, question)| answers.get(key).is_some_and(|a| answers_to(question, a)));
         // Without a state to say so, answers are to the first round.
         let round = if answered && (state.is_some() || !rounds.state) { round.saturating_add(1) } else { round };
         let Some(keys) = rounds.rounds.get(round) else { return Ok(None) };

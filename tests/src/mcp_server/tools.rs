@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use rmcp::ErrorData;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, InputResponses, ServerNotification, ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, InputResponses, ServerNotification,
+    ServerRequest,
 };
 use rmcp::service::{RequestContext, RoleServer};
 use serde_json::{Value, json};
@@ -152,9 +153,13 @@ fn answered(answers: &InputResponses, state: bool) -> String {
     match (name, state) {
         (Some(name), false) => format!("Hello, {name}!"),
         (_, true) => format!("state-ok, with {}", json!(answers)),
-        (None, false) => answers.values().map(|answer| match sampled(answer) {
-            "" => answer.to_string(),
-            text => text.to_owned(),
-        }).collect::<Vec<_>>().join(", "),
+        (None, false) => answers
+            .values()
+            .map(|answer| match sampled(answer) {
+                "" => answer.to_string(),
+                text => text.to_owned(),
+            })
+            .collect::<Vec<_>>()
+            .join(", "),
     }
 }

@@ -1,0 +1,206 @@
+//! The official conformance suite, `@modelcontextprotocol/conformance`: run it, read its verdicts, compare two runs.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs::File;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
+
+use crate::clients;
+
+/// How long one scenario may take, and the whole suite. A scenario takes less than two seconds, all of them five.
+const SCENARIO: Duration = Duration::from_secs(60);
+const SUITE: Duration = Duration::from_secs(240);
+
+/// One verdict of the suite.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Verdict {
+    /// The scenario, such as `tools-call-sampling`.
+    pub scenario: String,
+    /// The check in it. Many checks are made several times, under one id.
+    pub check: String,
+    /// `SUCCESS`, `FAILURE`, `WARNING`, `SKIPPED` or `INFO`.
+    pub status: String,
+}
+
+/// How often each verdict was given, with an explanation of the suite's where it gave one.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdicts(pub BTreeMap<Verdict, (usize, String)>);
+
+/// A verdict that was not given as often in one run as in the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// How often it was given by the server alone.
+    pub direct: usize,
+    /// How often it was given through a proxy.
+    pub proxied: usize,
+    /// What the suite says about it.
+    pub explanation: String,
+}
+
+#[derive(Deserialize)]
+struct Check {
+    id: String,
+    status: String,
+    #[serde(default, rename = "errorMessage")]
+    error_message: Option<String>,
+}
+
+/// Runs all scenarios of a revision against the endpoint `/mcp` at an address.
+///
+/// # Errors
+/// When Node.js or the suite is missing, or the suite does not come to its end. A failed check is no error.
+pub fn run(server: SocketAddr, revision: &str) -> Result<Verdicts> {
+    let folder = tempfile::tempdir()?;
+    let log = File::create(folder.path().join("log"))?;
+    let results = folder.path().join("results");
+    let mut child = Command::new(clients::node()?)
+        .arg(clients::folder().join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
+        .args(["server", "--suite", "all", "--spec-version", revision])
+        .args(["--url", &format!("http://{server}/mcp"), "--timeout", &SCENARIO.as_millis().to_string()])
+        .arg("--output-dir")
+        .arg(&results)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .spawn()
+        .context("start the conformance suite")?;
+    let deadline = Instant::now().checked_add(SUITE).context("clock")?;
+    while child.try_wait()?.is_none() {
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("the conformance suite takes more than {SUITE:?}:\n{}", log_of(folder.path()));
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let verdicts = read(&results).with_context(|| log_of(folder.path()))?;
+    if verdicts.0.is_empty() {
+        bail!("the conformance suite has checked nothing:\n{}", log_of(folder.path()));
+    }
+    Ok(verdicts)
+}
+
+fn log_of(folder: &Path) -> String {
+    std::fs::read(folder.join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
+}
+
+/// Reads the results of a run: a folder for each scenario, with a list of checks in it.
+fn read(results: &Path) -> Result<Verdicts> {
+    let mut verdicts = Verdicts::default();
+    for folder in std::fs::read_dir(results).context("the suite has left no results")? {
+        let folder = folder?;
+        let name = folder.file_name().to_string_lossy().into_owned();
+        let scenario = scenario(&name).with_context(|| format!("{name} is not named after a scenario and a time"))?;
+        let text = std::fs::read_to_string(folder.path().join("checks.json")).context(name.clone())?;
+        for check in serde_json::from_str::<Vec<Check>>(&text).context(name.clone())? {
+            verdicts.add(scenario, check);
+        }
+    }
+    Ok(verdicts)
+}
+
+/// The scenario in `server-tools-list-2026-01-31T12-00-00-000Z`.
+fn scenario(folder: &str) -> Option<&str> {
+    const TIME: usize = "-2026-01-31T12-00-00-000Z".len();
+    let end = folder.len().checked_sub(TIME)?;
+    folder.get(..end)?.strip_prefix("server-")
+}
+
+impl Verdicts {
+    fn add(&mut self, scenario: &str, check: Check) {
+        let verdict = Verdict { scenario: scenario.to_owned(), check: check.id, status: check.status };
+        let (times, explanation) = self.0.entry(verdict).or_default();
+        *times = times.saturating_add(1);
+        if let Some(message) = check.error_message.filter(|_| explanation.is_empty()) {
+            *explanation = message;
+        }
+    }
+
+    /// How many scenarios were run.
+    #[must_use]
+    pub fn scenarios(&self) -> usize {
+        self.0.keys().map(|verdict| &verdict.scenario).collect::<BTreeSet<_>>().len()
+    }
+
+    /// How many checks ended with this status.
+    #[must_use]
+    pub fn count(&self, status: &str) -> usize {
+        self.0.iter().filter(|(verdict, _)| verdict.status == status).map(|(_, (times, _))| times).sum()
+    }
+
+    /// What was found differently through a proxy.
+    #[must_use]
+    pub fn differences(&self, proxied: &Self) -> Vec<Difference> {
+        let all: BTreeSet<_> = self.0.keys().chain(proxied.0.keys()).collect();
+        let differences = all.into_iter().filter_map(|verdict| {
+            let times = |run: &Self| run.0.get(verdict).map_or(0, |(times, _)| *times);
+            let (direct, proxied_times) = (times(self), times(proxied));
+            let explanation = [proxied, self].into_iter().find_map(|run| Some(run.0.get(verdict)?.1.clone()));
+            let explanation = explanation.unwrap_or_default();
+            let difference = Difference { verdict: verdict.clone(), direct, proxied: proxied_times, explanation };
+            (direct != proxied_times).then_some(difference)
+        });
+        differences.collect()
+    }
+}
+
+/// Two runs side by side, for people.
+#[must_use]
+pub fn report(title: &str, direct: &Verdicts, proxied: &Verdicts, differences: &[Difference]) -> String {
+    let mut out = format!("{title}: {} scenarios\n", proxied.scenarios());
+    for status in ["SUCCESS", "FAILURE", "WARNING", "SKIPPED", "INFO"] {
+        let (direct, proxied) = (direct.count(status), proxied.count(status));
+        let _infallible = writeln!(out, "  {status:<8} {direct:>4} directly, {proxied:>4} through the proxy");
+    }
+    for difference in differences {
+        let Difference { verdict: Verdict { scenario, check, status }, direct, proxied, explanation } = difference;
+        let _infallible = writeln!(
+            out,
+            "  differs: {scenario} {check} {status}: {direct} directly, {proxied} through; {explanation}"
+        );
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn verdicts(checks: &[(&str, &str)]) -> Verdicts {
+        let mut verdicts = Verdicts::default();
+        for (id, status) in checks {
+            let check =
+                Check { id: (*id).to_owned(), status: (*status).to_owned(), error_message: Some("why".to_owned()) };
+            verdicts.add("tools-list", check);
+        }
+        verdicts
+    }
+
+    #[test]
+    fn a_check_that_is_skipped_or_missing_differs() {
+        let direct = verdicts(&[("a", "SUCCESS"), ("b", "SUCCESS"), ("b", "SUCCESS"), ("c", "SUCCESS")]);
+        assert_eq!(direct.differences(&direct), []);
+        let proxied = verdicts(&[("a", "SUCCESS"), ("b", "SUCCESS"), ("c", "SKIPPED")]);
+        let differences = direct.differences(&proxied);
+        let shown: Vec<_> = differences
+            .iter()
+            .map(|d| (d.verdict.check.as_str(), d.verdict.status.as_str(), d.direct, d.proxied))
+            .collect();
+        assert_eq!(shown, [("b", "SUCCESS", 2, 1), ("c", "SKIPPED", 0, 1), ("c", "SUCCESS", 1, 0)]);
+        assert!(report("x", &direct, &proxied, &differences).contains("c SKIPPED: 0 directly, 1 through; why"));
+    }
+
+    #[test]
+    fn scenarios_are_read_from_folders() {
+        assert_eq!(scenario("server-tools-call-error-2026-11-21T10-13-45-291Z"), Some("tools-call-error"));
+        assert_eq!(scenario("short"), None);
+    }
+}
