@@ -1,7 +1,7 @@
 //! A configuration that is wrong keeps the module from loading, in a real Envoy and in our host, with all its errors in
 //! the log; one that is right loads under every root id.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may panic: that is how it fails")]
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
 
 use host_harness::{Host, Module, PluginConfig, Worker};
 use meshward_tests::envoy::{Envoy, module, sidecar_inbound};

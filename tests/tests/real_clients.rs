@@ -1,5 +1,13 @@
 //! Real MCP clients and servers, with the module between them: what a client sees is what it sees without.
 
+#![expect(
+    clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may panic: that is how it fails"
+)]
+
 use std::thread;
 
 use meshward_tests::clients::{CLIENTS, Client, Mode, Sdk, Server, inspect};

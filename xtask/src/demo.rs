@@ -25,16 +25,6 @@ enum Host {
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let module = module::build(workspace)?;
-    // The demonstration starts `meshward serve`, which it looks for beside itself.
-    command::run(workspace.cargo().args([
-        "build",
-        "--quiet",
-        "--locked",
-        "--package",
-        "meshward-host-harness",
-        "--bin",
-        "meshward",
-    ]))?;
     let mut demo = workspace.cargo();
     demo.args(["run", "--quiet", "--locked", "--package", "meshward-tests", "--bin", "demo", "--"]);
     demo.env("MESHWARD_WASM", module);

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use meshward_tests::envoy::{self, Envoy, sidecar_inbound};
+use meshward_tests::proxy::tool;
 use serde_json::Value;
 
 /// What refusals are called in the metrics of either proxy.
@@ -30,12 +31,12 @@ enum Inner {
 }
 
 impl Proxy {
-    /// Starts `meshward serve`, which lies beside this program.
+    /// Starts `meshward serve`.
     pub(crate) fn serve(upstream: SocketAddr, policy: &str) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("meshward.yaml");
         std::fs::write(&config, policy)?;
-        let program = std::env::current_exe()?.with_file_name("meshward");
+        let program = tool()?;
         let mut child = Command::new(&program)
             .args(["serve", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0", "--workers", "1", "--json"])
             .args(["--upstream", &format!("http://{upstream}"), "--config"])
@@ -46,7 +47,7 @@ impl Proxy {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .with_context(|| format!("start {}; `cargo xtask demo` builds it", program.display()))?;
+            .with_context(|| format!("start {}", program.display()))?;
         let log = Arc::new(Mutex::new(String::new()));
         if let Some(stderr) = child.stderr.take() {
             let log = Arc::clone(&log);
