@@ -195,6 +195,12 @@ fn one_refused_message_refuses_its_batch() {
     driver.handle(Input::RequestBodyComplete { body: format!("[{notification},{other}]").as_bytes() });
     assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
 
+    let mut driver = Driver::new(settings(), vec![]);
+    driver.request(POST, false);
+    let initialize = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-03-26"}}"#;
+    driver.handle(Input::RequestBodyComplete { body: format!("[{initialize}]").as_bytes() });
+    assert_eq!(driver.refusal().map(|r| r.1).as_deref(), Some("batch_refused"), "`initialize` is no part of a batch");
+
     for head in [("mcp-protocol-version", "2025-06-18"), ("mcp-method", "tools/call")] {
         let mut driver = Driver::new(settings(), vec![]);
         driver.request(&with(&[head]), false);

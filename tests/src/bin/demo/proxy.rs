@@ -115,8 +115,9 @@ impl Proxy {
         format!("http://{}/mcp", self.address)
     }
 
-    /// The rule that the module's log has named since the last call. The log may be a moment behind the answer.
-    pub(crate) fn rule(&mut self) -> Option<String> {
+    /// What the module's log says decided the last refusal: a rule, or none. `None` when it says nothing, even after the
+    /// moment that a log may be behind the answer.
+    pub(crate) fn decided_by(&mut self) -> Option<Option<String>> {
         let until = Instant::now().checked_add(Duration::from_millis(500))?;
         loop {
             let log = match &self.inner {
@@ -128,10 +129,8 @@ impl Proxy {
                 let line = new.get(at..).and_then(|new| new.split_once('\n')).map(|(line, _)| line);
                 if let Some(line) = line {
                     self.read = log.len();
-                    return line
-                        .split_once("rule `")
-                        .and_then(|(_, rule)| rule.split_once('`'))
-                        .map(|(rule, _)| rule.to_owned());
+                    let rule = line.split_once("rule `").and_then(|(_, rule)| rule.split_once('`'));
+                    return Some(rule.map(|(rule, _)| rule.to_owned()));
                 }
             }
             if Instant::now() > until {

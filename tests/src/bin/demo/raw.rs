@@ -40,11 +40,11 @@ pub(crate) fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
             let found = answer.pointer("/error/data/reason").and_then(Value::as_str).unwrap_or_default().to_owned();
             let message = answer.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
             let code = answer.pointer("/error/code").map(ToString::to_string).unwrap_or_default();
-            let _line = proxy.rule();
+            let logged = proxy.decided_by().is_some();
             Ok(Row {
                 sent: format!("by hand: {name}"),
                 decided: if found.is_empty() { "allowed" } else { "refused" },
-                expected: found == *reason,
+                expected: found == *reason && logged,
                 why: found,
                 seen: format!("HTTP {status}, error {code}: {message}"),
             })

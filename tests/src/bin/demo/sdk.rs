@@ -59,7 +59,10 @@ pub(crate) async fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
             let result = client.call_tool(CallToolRequestParams::new(tool)).await;
             let ended = begin.elapsed().as_millis();
             let arrivals = arrivals.lock().map(|arrivals| arrivals.clone()).unwrap_or_default();
-            rows.push(row(
+            // The server reports every 50 ms: events that were held back would come at once.
+            let streamed =
+                arrivals.last().zip(arrivals.first()).is_none_or(|(last, first)| last.saturating_sub(*first) >= 50);
+            let mut row = row(
                 proxy,
                 format!("{mode}: tools/call {tool}"),
                 reason,
@@ -75,7 +78,9 @@ pub(crate) async fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
                     }
                     seen
                 }),
-            ));
+            );
+            row.expected &= streamed;
+            rows.push(row);
         }
         let _ended = client.cancel().await;
     }
@@ -89,7 +94,11 @@ fn row(proxy: &mut Proxy, sent: String, reason: &str, result: Result<String, Ser
             let found =
                 error.data.as_ref().and_then(|data| data.get("reason")?.as_str()).unwrap_or_default().to_owned();
             let expected = !reason.is_empty() && found == reason;
-            let rule = proxy.rule().map_or_else(|| " by default".to_owned(), |rule| format!(" by rule `{rule}`"));
+            let rule = match proxy.decided_by() {
+                Some(Some(rule)) => format!(" by rule `{rule}`"),
+                Some(None) => " by default".to_owned(),
+                None => ", but the log does not say so".to_owned(),
+            };
             let seen = format!("MCP error {}: {}", error.code.0, error.message);
             Row { sent, decided: "refused", why: format!("{found}{rule}"), seen, expected }
         }
