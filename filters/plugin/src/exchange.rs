@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    BodyDemand, CalloutOutcome, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host, Input, Level, Pipeline,
-    Reply, StoreError,
+    BodyDemand, CalloutOutcome, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host, Input, Level, Outcome,
+    Pipeline, Reply, StoreError,
 };
 use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
@@ -16,13 +16,15 @@ use crate::metrics::Metrics;
 /// The context of one stream.
 #[derive(Debug)]
 pub(crate) struct HttpExchange {
-    /// `None`: there is no configuration, and nothing passes.
+    /// `None`: there is no configuration, or it went wrong; nothing passes.
     exchange: Option<Exchange>,
     effects: Effects,
     metrics: Rc<Metrics>,
     /// The request's body as far as the host has shown it, for when trailers end it.
     request_bytes: usize,
     response_bytes: usize,
+    /// It went wrong in a way that no input can mend.
+    failed: bool,
     /// The engine's callout by the host's token.
     callouts: Vec<(u32, u32)>,
 }
@@ -35,6 +37,7 @@ impl HttpExchange {
             metrics,
             request_bytes: 0,
             response_bytes: 0,
+            failed: false,
             callouts: Vec::new(),
         }
     }
@@ -42,7 +45,7 @@ impl HttpExchange {
     /// Hands an input to the exchange and carries out what it asks for.
     fn handle(&mut self, input: Input<'_>, side: Side) -> Action {
         let Some(exchange) = &mut self.exchange else {
-            return fail();
+            return self.fail();
         };
         let mut effects = std::mem::take(&mut self.effects);
         effects.clear();
@@ -83,7 +86,7 @@ impl HttpExchange {
         self.effects = effects;
         if !carried_out {
             // An edit that did not happen leaves something else than what was decided.
-            return fail();
+            return self.fail();
         }
         if let Some(id) = not_called {
             return self.handle(Input::CalloutResult { id, outcome: CalloutOutcome::Failed }, side);
@@ -94,23 +97,34 @@ impl HttpExchange {
         }
     }
 
+    /// The last resort: nothing goes on, now or later.
+    fn fail(&mut self) -> Action {
+        self.exchange = None;
+        // A host takes one answer to a request. Where the response has begun it makes a reset of it.
+        let answered = std::mem::replace(&mut self.failed, true);
+        if !answered && abi::reply(500, &[("content-type", "text/plain")], b"meshward: internal error").is_err() {
+            abi::log(LogLevel::Error, "meshward: an exchange could not be answered and is held");
+        }
+        Action::Pause
+    }
+
     fn request_body(&mut self, end: bool) -> Action {
         match self.exchange.as_ref().map(Exchange::request_demand) {
             Some(BodyDemand::Nothing) => self.after_decision(),
             Some(_) if !end => self.handle(Input::RequestBodyGrew { buffered: self.request_bytes }, Side::Request),
             Some(_) => match self.read(BufferType::HttpRequestBody, self.request_bytes) {
                 Some(body) => self.handle(Input::RequestBodyComplete { body: &body }, Side::Request),
-                None => fail(),
+                None => self.fail(),
             },
-            None => fail(),
+            None => self.fail(),
         }
     }
 
-    /// A request that was answered here goes no further, whatever else of it arrives.
+    /// Only what was let through goes on, whatever else of the request arrives.
     fn after_decision(&self) -> Action {
         match self.exchange.as_ref().map(Exchange::outcome) {
-            Some(meshward_engine::Outcome::Denied(_) | meshward_engine::Outcome::Failed) | None => Action::Pause,
-            Some(_) => Action::Continue,
+            Some(Outcome::Passed | Outcome::Allowed) => Action::Continue,
+            _ => Action::Pause,
         }
     }
 
@@ -121,13 +135,13 @@ impl HttpExchange {
             BodyDemand::Whole if !end => self.handle(Input::ResponseBodyGrew { buffered: shown }, Side::Response),
             BodyDemand::Whole => match self.read(BufferType::HttpResponseBody, shown) {
                 Some(body) => self.handle(Input::ResponseBodyComplete { body: &body }, Side::Response),
-                None => fail(),
+                None => self.fail(),
             },
             BodyDemand::Chunks => match self.read(BufferType::HttpResponseBody, shown) {
                 Some(chunk) => {
                     self.handle(Input::ResponseBodyChunk { chunk: &chunk, end_of_stream: end }, Side::Response)
                 }
-                None => fail(),
+                None => self.fail(),
             },
         }
     }
@@ -149,7 +163,7 @@ impl Context for HttpExchange {
         if self.handle(Input::CalloutResult { id, outcome }, Side::Request) == Action::Continue
             && abi::continue_request().is_err()
         {
-            fail();
+            self.fail();
         }
     }
 
@@ -163,8 +177,8 @@ impl Context for HttpExchange {
 
 impl HttpContext for HttpExchange {
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
-        let Ok(block) = abi::map(MapType::HttpRequestHeaders) else { return fail() };
-        let Some(lines) = abi::lines(&block) else { return fail() };
+        let Ok(block) = abi::map(MapType::HttpRequestHeaders) else { return self.fail() };
+        let Some(lines) = abi::lines(&block) else { return self.fail() };
         self.handle(Input::RequestHeaders { headers: Headers::new(&lines), end_of_stream }, Side::Request)
     }
 
@@ -181,8 +195,8 @@ impl HttpContext for HttpExchange {
         if !self.exchange.as_ref().is_some_and(Exchange::awaits_response) {
             return Action::Continue;
         }
-        let Ok(block) = abi::map(MapType::HttpResponseHeaders) else { return fail() };
-        let Some(lines) = abi::lines(&block) else { return fail() };
+        let Ok(block) = abi::map(MapType::HttpResponseHeaders) else { return self.fail() };
+        let Some(lines) = abi::lines(&block) else { return self.fail() };
         self.handle(Input::ResponseHeaders { headers: Headers::new(&lines), end_of_stream }, Side::Response)
     }
 
@@ -214,15 +228,6 @@ impl Side {
             Self::Response => BufferType::HttpResponseBody,
         }
     }
-}
-
-/// The last resort: nothing goes on.
-fn fail() -> Action {
-    // Where the response has begun the host turns this into a reset.
-    if abi::reply(500, &[("content-type", "text/plain")], b"meshward: internal error").is_err() {
-        abi::log(LogLevel::Error, "meshward: an exchange could not be answered and is held");
-    }
-    Action::Pause
 }
 
 fn send(reply: &Reply) -> bool {
