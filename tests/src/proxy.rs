@@ -135,10 +135,11 @@ pub fn tool() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MESHWARD_TOOL") {
         return Ok(PathBuf::from(path));
     }
-    // Nothing makes cargo build another package's program for an integration test.
+    // Nothing makes cargo build another package's program for an integration test. No `--package`: that would give the
+    // dependencies other features, and compile them again.
     let output = Command::new(env!("CARGO"))
         .current_dir(envoy::workspace())
-        .args(["build", "--quiet", "--locked", "--package", "meshward-host-harness", "--bin", "meshward"])
+        .args(["build", "--quiet", "--locked", "--bin", "meshward"])
         .args(["--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()
