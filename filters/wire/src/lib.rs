@@ -14,6 +14,7 @@ mod scan;
 pub mod fuzzing;
 pub mod json;
 pub mod limits;
+pub mod listing;
 pub mod message;
 pub mod method;
 pub mod mirrored;
