@@ -12,6 +12,7 @@ use crate::{command, workspace::Workspace};
 const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-wire", Some(&[])),
     ("meshward-engine", Some(&["meshward-wire"])),
+    ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward", Some(&["meshward-engine", "meshward-policy", "meshward-wire"])),
     ("meshward-plugin", Some(&["meshward", "meshward-engine", "meshward-policy", "meshward-wire"])),

@@ -1,0 +1,14 @@
+//! What a server says its tools are, kept in the store that all workers of a proxy share.
+//!
+//! The catalogue is filled by the server's own `tools/list` results and by the configuration, never by a client. It is
+//! bounded whatever a server lists, and replaced when the server says `notifications/tools/list_changed`.
+
+#![forbid(unsafe_code)]
+
+mod config;
+mod server;
+mod violation;
+
+pub use config::{CatalogueConfig, SchemaMode, ToolConfig, UnknownTools};
+pub use server::ServerKey;
+pub use violation::{Unusable, Violation};
