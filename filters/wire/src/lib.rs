@@ -10,6 +10,7 @@
 mod field;
 mod scan;
 
+pub mod annotations;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod json;
