@@ -59,8 +59,30 @@ pub enum Effect {
         /// Decided, but let pass (shadow mode).
         shadow: bool,
     },
+    /// Add to a counter.
+    Count {
+        /// Which.
+        counter: Counter,
+        /// How much.
+        by: u64,
+    },
     /// A line for the host's log. Never holds arguments, results or header values.
     Log(Level, String),
+}
+
+/// What is counted besides refusals. The labels are closed lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Counter {
+    /// An entry of a list result that its caller may not use was taken out.
+    Hidden {
+        /// The list's method.
+        list: &'static str,
+    },
+    /// A rule's condition could not be evaluated.
+    ConditionFailed {
+        /// The rule allows, and so did not match; otherwise it denies, and so did.
+        allows: bool,
+    },
 }
 
 /// How loud a log line is.

@@ -1,5 +1,7 @@
 //! Header fields, borrowed while they are at hand, and the few that are kept.
 
+use std::borrow::Cow;
+
 /// The field lines of one head, in order, duplicates and all. Names are lower case, as HTTP/2 has them and Envoy makes
 /// them.
 #[derive(Debug, Clone, Copy)]
@@ -31,7 +33,47 @@ impl<'a> Headers<'a> {
     }
 }
 
-/// Field lines copied out of a head, for when it has gone: without header hold it cannot be read in the body phase.
+/// Which fields a stage wants kept.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum HeaderDemand {
+    /// None but those that are always kept.
+    #[default]
+    None,
+    /// These, by their names in lower case.
+    Named(Vec<String>),
+    /// All.
+    All,
+}
+
+impl HeaderDemand {
+    /// What both want.
+    #[must_use]
+    pub fn join(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::All, _) | (_, Self::All) => Self::All,
+            (Self::None, some) | (some, Self::None) => some,
+            (Self::Named(mut names), Self::Named(more)) => {
+                names.extend(more);
+                names.sort_unstable();
+                names.dedup();
+                Self::Named(names)
+            }
+        }
+    }
+
+    /// Whether a field is wanted.
+    #[must_use]
+    pub fn wants(&self, name: &[u8]) -> bool {
+        match self {
+            Self::None => false,
+            Self::Named(names) => names.iter().any(|wanted| name.eq_ignore_ascii_case(wanted.as_bytes())),
+            Self::All => true,
+        }
+    }
+}
+
+/// Field lines copied out of a head, for when it has gone: without header hold it cannot be read in the body phase. Always
+/// kept are `:path`, `:authority` and `mcp-*`.
 #[derive(Debug, Default)]
 pub struct KeptHeaders {
     bytes: Vec<u8>,
@@ -67,5 +109,36 @@ impl KeptHeaders {
     /// The values of one name.
     pub fn all<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n [u8]> {
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)
+    }
+
+    /// The value of one name as text, several field lines joined by `,` (RFC 9110, section 5.3). `None`: there is none,
+    /// or it is not UTF-8.
+    #[must_use]
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let mut values = self
+            .iter()
+            .filter(|(n, _)| n.eq_ignore_ascii_case(name.as_bytes()))
+            .map(|(_, value)| std::str::from_utf8(value));
+        let first = values.next()?.ok()?;
+        let mut joined = Cow::Borrowed(first);
+        for value in values {
+            let joined = joined.to_mut();
+            joined.push(',');
+            joined.push_str(value.ok()?);
+        }
+        Some(joined)
+    }
+
+    /// The path of the request target, without its query.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        let target = self.all(":path").next().unwrap_or_default();
+        std::str::from_utf8(target.split(|b| *b == b'?').next().unwrap_or_default()).unwrap_or_default()
+    }
+
+    /// The authority: the host and perhaps its port, as the client names them.
+    #[must_use]
+    pub fn authority(&self) -> &str {
+        std::str::from_utf8(self.all(":authority").next().unwrap_or_default()).unwrap_or_default()
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! [`Exchange::handle`] takes one [`Input`] and writes [`Effects`]: what happened comes in, what is to be done goes
 //! out, and nothing in between touches the world. Time, randomness, connection properties and the shared store come
-//! in through [`Host`]. The work on a message itself is done by [`Stage`]s, in order.
+//! in through [`Host`]. The work on a message itself is done by [`Stage`]s, in order, each with a [`StageExchange`] of its own for
+//! every exchange.
 //!
 //! **The contract: every input is answered at once, by exactly one [`Flow`] and any number of effects, all of which the
 //! caller carries out before it hands in the next input.** A `Hold` is only ever answered while something more is
@@ -17,6 +18,7 @@ mod callout;
 mod effect;
 mod endpoint;
 mod exchange;
+mod glob;
 mod headers;
 mod host;
 mod input;
@@ -25,11 +27,12 @@ mod settings;
 mod stage;
 
 pub use callout::{Callout, CalloutOutcome};
-pub use effect::{Effect, Effects, Flow, HeaderEdit, Level, Reply};
+pub use effect::{Counter, Effect, Effects, Flow, HeaderEdit, Level, Reply};
 pub use endpoint::{Endpoints, PathKind};
 pub use exchange::{BodyDemand, Exchange, Outcome, Pipeline};
-pub use headers::{Headers, KeptHeaders};
+pub use glob::Glob;
+pub use headers::{HeaderDemand, Headers, KeptHeaders};
 pub use host::{Host, StoreError};
 pub use input::Input;
 pub use settings::{Batches, Responses, Settings};
-pub use stage::{Answer, Asked, Call, Decision, Stage, Target, Verdict};
+pub use stage::{Answer, Asked, Call, Decision, Refusal, Scope, Stage, StageExchange, Target, Verdict};

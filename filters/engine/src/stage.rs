@@ -1,31 +1,25 @@
 //! What works on messages: the stages, in the order the configuration composes them.
 
 use std::borrow::Cow;
+use std::fmt::Debug;
+use std::rc::Rc;
 
-use meshward_wire::message::{Message, OwnedId};
+use meshward_wire::message::{Id, Message, OwnedId};
 use meshward_wire::method::Method;
 use meshward_wire::refusal::Reason;
 use meshward_wire::revision::Revision;
 use meshward_wire::splice::Splices;
 
 use crate::callout::{Callout, CalloutOutcome};
-use crate::headers::KeptHeaders;
+use crate::effect::{Counter, Effect, Effects, Level};
+use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 
-/// One concern: policy, replay checks, trace context, metrics. Shared by all exchanges of a worker, so it keeps no
-/// state of one.
-///
-/// No method has a default: a stage that wraps another must forward them all, and the compiler says so.
-pub trait Stage: std::fmt::Debug {
+/// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
+/// of one is in the [`StageExchange`] it opens.
+pub trait Stage: Debug {
     /// Its name in logs and metrics.
     fn name(&self) -> &'static str;
-
-    /// Decides one message of the client, and may edit it.
-    fn request(&self, call: &Call<'_>, splices: &mut Splices, host: &mut dyn Host) -> Verdict;
-
-    /// Goes on with a message for which it asked another service.
-    fn resumed(&self, call: &Call<'_>, outcome: &CalloutOutcome, splices: &mut Splices, host: &mut dyn Host)
-    -> Verdict;
 
     /// Whether it ever edits a request: its `content-length` must then go before the body is known.
     fn edits_requests(&self) -> bool;
@@ -33,11 +27,65 @@ pub trait Stage: std::fmt::Debug {
     /// Whether it ever reads a response: the client's `accept-encoding` must then go.
     fn reads_responses(&self) -> bool;
 
-    /// Whether it reads the responses to this message.
-    fn reads_responses_to(&self, call: &Call<'_>) -> bool;
+    /// The request header fields it wants to see in the body phase, besides `mcp-*`.
+    fn headers(&self) -> HeaderDemand;
 
-    /// Judges one message of the server.
-    fn response(&self, message: &Message<'_>, asked: &Asked, host: &mut dyn Host) -> Answer;
+    /// Its part in one exchange.
+    fn open(&self) -> Box<dyn StageExchange>;
+}
+
+/// A stage's part in one exchange.
+pub trait StageExchange: Debug {
+    /// Decides one message of the client, and may edit it.
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict;
+
+    /// Goes on with a message for which it asked another service.
+    fn resumed(&mut self, call: &Call<'_>, outcome: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict;
+
+    /// Whether it reads the response to the messages it has decided; if it has decided none, what comes on a stream that
+    /// a GET opens.
+    fn reads_response(&self) -> bool;
+
+    /// Judges one message of the server, and may edit it.
+    fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer;
+}
+
+/// What a stage works with, besides the message.
+pub struct Scope<'a> {
+    /// The world.
+    pub host: &'a mut dyn Host,
+    /// Edits of the body the message came in.
+    pub splices: &'a mut Splices,
+    /// The request's header fields that are kept.
+    pub headers: &'a KeptHeaders,
+    effects: &'a mut Effects,
+}
+
+impl<'a> Scope<'a> {
+    pub(crate) fn new(
+        host: &'a mut dyn Host,
+        splices: &'a mut Splices,
+        headers: &'a KeptHeaders,
+        effects: &'a mut Effects,
+    ) -> Self {
+        Self { host, splices, headers, effects }
+    }
+
+    /// Adds to a counter.
+    pub fn count(&mut self, counter: Counter, by: u64) {
+        self.effects.push(Effect::Count { counter, by });
+    }
+
+    /// Writes a line to the host's log. It never holds arguments, results or header values.
+    pub fn log(&mut self, level: Level, line: String) {
+        self.effects.push(Effect::Log(level, line));
+    }
+}
+
+impl Debug for Scope<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Scope").field("splices", &self.splices).finish_non_exhaustive()
+    }
 }
 
 /// A message of the client, with what the engine has established about it.
@@ -51,8 +99,6 @@ pub struct Call<'a> {
     pub target: Target<'a>,
     /// The protocol revision of the exchange; `None` while `initialize` negotiates one that is not known here.
     pub revision: Option<Revision>,
-    /// The `mcp-*` header fields of the request.
-    pub headers: &'a KeptHeaders,
 }
 
 /// What a message is about, by MCP's kinds of things.
@@ -64,6 +110,8 @@ pub enum Target<'a> {
     Prompt(Cow<'a, str>),
     /// A resource, or a template, by its URI.
     Resource(Cow<'a, str>),
+    /// Several resources by their URIs: `subscriptions/listen` (2026-07-28). Never empty.
+    Resources(Vec<Cow<'a, str>>),
     /// Nothing with a name.
     None,
 }
@@ -81,31 +129,88 @@ pub enum Verdict {
     Ask(Callout),
 }
 
-/// Why a stage refuses.
+/// Why and how a stage refuses.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Decision {
-    /// The entry in the registry of reasons.
+    /// The entry in the registry of reasons, counted and logged.
     pub reason: Reason,
     /// The rule that decided, for the operator; never shown to the caller.
-    pub rule: Option<String>,
+    pub rule: Option<Rc<str>>,
+    /// What the caller gets, if the message is a request; otherwise there is nobody to answer.
+    pub refusal: Refusal,
 }
 
-/// The request that a response answers.
+impl Decision {
+    /// A refusal in the reason's own words.
+    #[must_use]
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, rule: None, refusal: Refusal::Error { message: None } }
+    }
+}
+
+/// The shape of a refusal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// A JSON-RPC error, in other words than the reason's where there are some.
+    Error {
+        /// The words.
+        message: Option<Rc<str>>,
+    },
+    /// The result of a tool call that failed, so that a model reads why. For any other message: as `Error`.
+    ToolResult {
+        /// The words.
+        message: Option<Rc<str>>,
+    },
+    /// As the specification has a server answer who knows no such thing. For what has no name: as `Error`.
+    Unknown,
+}
+
+/// The requests that a response may answer.
 #[derive(Debug, Default)]
 pub struct Asked {
-    /// Its id; `None` for a notification, a response, or a stream opened by GET.
-    pub id: Option<OwnedId>,
-    /// Its method, where MCP knows it.
-    pub method: Option<&'static Method>,
+    requests: Vec<AskedRequest>,
+}
+
+#[derive(Debug)]
+struct AskedRequest {
+    id: OwnedId,
+    method: Option<&'static Method>,
+}
+
+impl Asked {
+    pub(crate) fn push(&mut self, id: OwnedId, method: Option<&'static Method>) {
+        self.requests.push(AskedRequest { id, method });
+    }
+
+    /// The id of the first request. `None` on a stream opened by GET, and where only notifications or responses were
+    /// sent.
+    #[must_use]
+    pub fn first_id(&self) -> Option<&OwnedId> {
+        self.requests.first().map(|request| &request.id)
+    }
+
+    /// The methods, where MCP knows them, of the requests with an id: one, unless a client used the id twice, and none
+    /// for what was not asked for in this exchange.
+    pub fn methods_of<'s>(&'s self, id: Option<Id<'s>>) -> impl Iterator<Item = Option<&'static Method>> + 's {
+        self.requests
+            .iter()
+            .filter(move |request| id.is_some_and(|id| id.raw() == request.id.raw()))
+            .map(|request| request.method)
+    }
 }
 
 /// What a stage makes of a message of the server.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer {
-    /// It may go on as it is.
+    /// It may go on, with the edits.
     Pass,
+    /// It may go on, with the edits, but only because the stage observes: it would have been refused.
+    Observe(Decision),
     /// These bytes go on in its place.
     Replace(Vec<u8>),
+    /// It is refused: a response becomes an error; a request goes on as one that no client knows, so that the client tells
+    /// the server; a notification is dropped.
+    Refuse(Decision),
     /// It does not go on. Where a response is expected, an error takes its place.
     Drop,
 }

@@ -112,6 +112,9 @@ impl Config {
                 ResponsesConfig::Pass => Responses::Pass,
                 ResponsesConfig::Strict => Responses::Strict,
             },
+            origins: None,
+            revisions: None,
+            methods: None,
             max_response_bytes: self.protocol.max_response_bytes.0,
         }
     }

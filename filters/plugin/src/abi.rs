@@ -223,8 +223,8 @@ pub(crate) fn define_counter(name: &str) -> Result<u32, Status> {
     Ok(id)
 }
 
-/// Adds one to a counter.
-pub(crate) fn increment(id: u32) {
+/// Adds to a counter.
+pub(crate) fn increment(id: u32, by: u64) {
     // SAFETY: no pointers.
-    let _: u32 = unsafe { proxy_increment_metric(id, 1) };
+    let _: u32 = unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
 }

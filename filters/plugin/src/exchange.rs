@@ -62,6 +62,10 @@ impl HttpExchange {
                     self.metrics.refusal(reason, shadow);
                     true
                 }
+                Effect::Count { counter, by } => {
+                    self.metrics.count(counter, by);
+                    true
+                }
                 Effect::Log(level, line) => {
                     let level = match level {
                         Level::Info => LogLevel::Info,

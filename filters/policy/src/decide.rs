@@ -1,11 +1,10 @@
 //! The decision: one function over what a message is about.
 
-use meshward_engine::Target;
+use meshward_engine::{Glob, Target};
 use meshward_wire::message::Kind;
 use meshward_wire::method::{Class, Method};
 
 use crate::config::{Default, Effect, PolicyConfig, RuleConfig};
-use crate::glob::Glob;
 
 /// A compiled policy.
 #[derive(Debug)]
@@ -99,7 +98,7 @@ impl Rule {
             Target::Tool(name) => (&self.tools, name),
             Target::Prompt(name) => (&self.prompts, name),
             Target::Resource(uri) => (&self.resources, uri),
-            Target::None => return false,
+            Target::Resources(_) | Target::None => return false,
         };
         globs.as_ref().is_some_and(|globs| globs.iter().any(|glob| glob.matches(name)))
     }

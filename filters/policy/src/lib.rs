@@ -8,10 +8,8 @@
 
 mod config;
 mod decide;
-mod glob;
 mod stage;
 
 pub use config::{Default, Effect, Mode, PolicyConfig, RuleConfig};
 pub use decide::{Policy, Ruling};
-pub use glob::Glob;
 pub use stage::PolicyStage;

@@ -4,8 +4,8 @@
 
 use std::borrow::Cow;
 
-use meshward_engine::Target;
-use meshward_policy::{Effect, Glob, Policy, PolicyConfig, RuleConfig, Ruling};
+use meshward_engine::{Glob, Target};
+use meshward_policy::{Effect, Policy, PolicyConfig, RuleConfig, Ruling};
 use proptest::prelude::*;
 
 fn policy(json: &str) -> PolicyConfig {

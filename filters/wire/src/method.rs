@@ -79,6 +79,8 @@ pub enum TargetKind {
     Reference,
     /// A task, by `params.taskId`.
     Task,
+    /// Resources, by `params.notifications.resourceSubscriptions`.
+    Subscriptions,
     /// Nothing with a name.
     None,
 }
@@ -94,7 +96,7 @@ impl TargetKind {
             Self::Tool | Self::Prompt => Some("name"),
             Self::Resource => Some("uri"),
             Self::Task => Some("taskId"),
-            Self::Reference | Self::None => None,
+            Self::Reference | Self::Subscriptions | Self::None => None,
         }
     }
 }
@@ -158,7 +160,7 @@ const fn both(method: Method, from_server: Revisions) -> Method {
 /// Sorted by name.
 static METHODS: &[Method] = {
     use Class::{Operation, Upkeep};
-    use TargetKind::{None, Prompt, Reference, Resource, Task, Tool};
+    use TargetKind::{None, Prompt, Reference, Resource, Subscriptions, Task, Tool};
     const NONE: Revisions = Revisions::NONE;
     const ALL: Revisions = Revisions::ALL;
     const SESSIONS: Revisions = Revisions::SESSIONS;
@@ -195,7 +197,7 @@ static METHODS: &[Method] = {
         asked("roots/list", SESSIONS),
         asked("sampling/createMessage", SESSIONS),
         request("server/discover", Upkeep, None, STATELESS),
-        request("subscriptions/listen", Operation, None, STATELESS),
+        request("subscriptions/listen", Operation, Subscriptions, STATELESS),
         both(request("tasks/cancel", Operation, Task, TASKS_STILL), TASKS),
         both(request("tasks/get", Operation, Task, TASKS_STILL), TASKS),
         both(request("tasks/list", Operation, None, TASKS), TASKS),

@@ -131,12 +131,53 @@ reasons! {
     BodyTooLarge, "body_too_large", -31413, 413, "The request body is too large";
     /// Denied by policy.
     Denied, "denied", -31403, 403, "This operation is not permitted";
+    /// Denied by policy because a condition could not be evaluated.
+    ConditionFailed, "condition_failed", -31403, 403, "This operation is not permitted";
+    /// A resource URI that breaks the rules for URIs.
+    UriRefused, "uri_refused", -31403, 403, "This resource URI is not permitted";
+    /// A method that is not among the allowed ones.
+    MethodRefused, "method_refused", -32601, 403, "This method is not available here";
+    /// A browser's request from a page that may not send any (DNS rebinding).
+    OriginRefused, "origin_refused", -31403, 403, "Requests from this origin are not permitted";
+    /// Arguments that do not fit the tool's input schema.
+    ArgumentsInvalid, "arguments_invalid", -32602, 400, "The arguments do not fit the tool's input schema";
+    /// Arguments longer than the tool's bound.
+    ArgumentsTooLarge, "arguments_too_large", -32602, 400, "The arguments are too large for this tool";
+    /// Arguments that must fit a schema which nobody here has seen.
+    SchemaUnknown, "schema_unknown", -32602, 400, "The tool's input schema is not known here: list the tools first";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
     ResponseTooLarge, "response_too_large", -31502, 502, "The server's response is too large to be inspected";
     /// Our own fault.
     InternalError, "internal_error", -32603, 500, "Internal error";
+}
+
+impl Reason {
+    /// What the caller is told: a reason that would show how the policy is written is not its business.
+    #[must_use]
+    pub const fn shown(self) -> Self {
+        match self {
+            Self::ConditionFailed => Self::Denied,
+            reason => reason,
+        }
+    }
+
+    /// Whether it is a decision on a message that reads well, as a server could make it too. Its error comes with HTTP
+    /// 200, since clients show a JSON-RPC error as what it is only when the transport succeeded.
+    #[must_use]
+    pub const fn is_decision(self) -> bool {
+        matches!(
+            self,
+            Self::Denied
+                | Self::ConditionFailed
+                | Self::UriRefused
+                | Self::MethodRefused
+                | Self::ArgumentsInvalid
+                | Self::ArgumentsTooLarge
+                | Self::SchemaUnknown
+        )
+    }
 }
 
 /// The body of a refusal: a JSON-RPC error.
@@ -167,6 +208,75 @@ pub fn error_body(reason: Reason, id: Option<&OwnedId>, message: Option<&str>, d
     }
     out.push_str("}}}");
     out.into_bytes()
+}
+
+/// The result of a tool call that is refused: one text, and `isError`, so that a model reads it. `stateless`: the revision has results say
+/// their type (2026-07-28, basic, Results).
+#[must_use]
+pub fn tool_result_body(id: &OwnedId, text: &str, stateless: bool) -> Vec<u8> {
+    let mut out = format!("{{\"jsonrpc\":\"2.0\",\"id\":{},\"result\":{{", id.raw());
+    if stateless {
+        out.push_str("\"resultType\":\"complete\",");
+    }
+    out.push_str("\"content\":[{\"type\":\"text\",\"text\":");
+    crate::json::write_string(text, &mut out);
+    out.push_str("}],\"isError\":true}}");
+    out.into_bytes()
+}
+
+/// What a server does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unknown<'a> {
+    /// A tool by its name.
+    Tool(&'a str),
+    /// A prompt by its name.
+    Prompt(&'a str),
+    /// A resource.
+    Resource {
+        /// Its URI.
+        uri: &'a str,
+        /// Since 2026-07-28 it has no code of its own any more.
+        stateless: bool,
+    },
+}
+
+/// What a server says that does not know a thing, word for word as in the specification (server/tools, server/prompts, server/resources, Error
+/// Handling).
+#[must_use]
+pub fn unknown_body(id: Option<&OwnedId>, unknown: Unknown<'_>) -> Vec<u8> {
+    let mut out = "{\"jsonrpc\":\"2.0\",".to_owned();
+    if let Some(id) = id {
+        out.push_str("\"id\":");
+        out.push_str(id.raw());
+        out.push(',');
+    }
+    let code = if matches!(unknown, Unknown::Resource { stateless: false, .. }) { -32002 } else { -32602 };
+    out.push_str(&format!("\"error\":{{\"code\":{code},\"message\":"));
+    match unknown {
+        Unknown::Tool(name) => crate::json::write_string(&format!("Unknown tool: {name}"), &mut out),
+        Unknown::Prompt(name) => crate::json::write_string(&format!("Unknown prompt: {name}"), &mut out),
+        Unknown::Resource { uri, .. } => {
+            out.push_str("\"Resource not found\",\"data\":{\"uri\":");
+            crate::json::write_string(uri, &mut out);
+            out.push('}');
+        }
+    }
+    out.push_str("}}");
+    out.into_bytes()
+}
+
+/// The method under which a client gets a server's request that is refused. No client knows it, so the client itself tells
+/// the server that the request came to nothing (JSON-RPC 2.0, section 5.1, -32601), and the server does not wait.
+pub const REFUSED_METHOD: &str = "meshward/refused";
+
+/// A server's request in place of the one that is refused, with its id and nothing else of it.
+#[must_use]
+pub fn refused_request(id: &OwnedId, reason: Reason) -> Vec<u8> {
+    let (id, reason) = (id.raw(), reason.shown().name());
+    format!(
+        "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"{REFUSED_METHOD}\",\"params\":{{\"reason\":\"{reason}\"}}}}"
+    )
+    .into_bytes()
 }
 
 #[cfg(test)]

@@ -42,12 +42,6 @@ pub const HEADER: &str = "mcp-protocol-version";
 /// Bound of what is read as a revision, in bytes; the known ones have 10.
 pub const MAX_VERSION_BYTES: usize = 64;
 
-/// The known revisions as JSON, newest first: `error.data.supported` of a -32022.
-pub const SUPPORTED_JSON: &str = r#"["2026-07-28","2025-11-25","2025-06-18","2025-03-26","2024-11-05"]"#;
-
-/// Likewise, those that a request can ask for by itself.
-pub const STATELESS_JSON: &str = r#"["2026-07-28"]"#;
-
 impl Revision {
     /// All of them, oldest first.
     pub const ALL: [Self; 5] =

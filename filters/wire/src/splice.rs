@@ -40,6 +40,11 @@ impl Splices {
         self.edits.is_empty()
     }
 
+    /// Adds the edits of another collection for the same text.
+    pub fn append(&mut self, mut others: Self) {
+        self.edits.append(&mut others.edits);
+    }
+
     /// Puts bytes in the place of a span.
     pub fn replace(&mut self, at: Span, bytes: Vec<u8>) {
         self.edits.push(Edit { at, new: New::Bytes(bytes) });

@@ -87,7 +87,7 @@ impl One {
                 Effect::RequestHeader(edit) | Effect::ResponseHeader(edit) => step.edits.push(edit),
                 Effect::ReplaceBody(bytes) => step.replacement = Some(bytes),
                 Effect::CountRefusal { reason, shadow } => self.counted.push((reason.name().to_owned(), shadow)),
-                Effect::Log(..) => {}
+                Effect::Log(..) | Effect::Count { .. } => {}
                 Effect::Callout(callout) => {
                     self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));
                 }

@@ -2,20 +2,21 @@
 
 use std::rc::Rc;
 
-use meshward_wire::message::{Body, Id, Kind, Message};
+use meshward_wire::message::{Body, Kind, Message, OwnedId};
 use meshward_wire::mirrored::{self, Facts};
-use meshward_wire::refusal::{self, Reason};
-use meshward_wire::revision::{self, VersionHeader};
+use meshward_wire::refusal::{self, Reason, Unknown};
+use meshward_wire::revision::{self, Era, Revision, VersionHeader};
 use meshward_wire::splice::Splices;
 
 use super::establish::{Flaw, establish};
 use super::request::RequestState;
 use super::{Exchange, Outcome, Pipeline};
-use crate::callout::CalloutOutcome;
+use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects};
+use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::settings::{Batches, Responses};
-use crate::stage::{Asked, Call, Verdict};
+use crate::stage::{Asked, Call, Refusal, Scope, StageExchange, Target, Verdict};
 
 /// A request that waits for another service.
 #[derive(Debug)]
@@ -87,8 +88,8 @@ impl Exchange {
             }
             Ok(Body::Batch(messages)) => {
                 if let Err(flaw) = self.batch_allowed() {
-                    Self::note_refusal(effects, "engine", flaw.reason, None, false);
-                    return self.refuse_message(None, Kind::Notification, &flaw, effects);
+                    let body = refusal::error_body(flaw.reason, None, None, &flaw.data);
+                    return self.refuse_as(flaw.reason, flaw.reason.http_status(), body, effects);
                 }
                 self.run(body, &messages, true, from, outcome, splices, host, effects);
             }
@@ -107,64 +108,37 @@ impl Exchange {
         messages: &[Message<'_>],
         batch: bool,
         from: Position,
-        mut outcome: Option<CalloutOutcome>,
+        outcome: Option<CalloutOutcome>,
         mut splices: Splices,
         host: &mut dyn Host,
         effects: &mut Effects,
     ) {
         let pipeline = Rc::clone(&self.pipeline);
         let headers = Rc::clone(&self.headers);
-        let mut at = from;
-        self.reads_response &= from != Position::default();
-        for (index, message) in messages.iter().enumerate().skip(from.message) {
-            let call = match establish(message, &headers, batch) {
-                Ok(call) => call,
-                Err(flaw) => return self.refuse_one_of(messages, message, batch, &flaw, effects),
-            };
-            for (number, stage) in pipeline.stages.iter().enumerate().skip(at.stage) {
-                let verdict = match outcome.take() {
-                    Some(outcome) => stage.resumed(&call, &outcome, &mut splices, host),
-                    None => stage.request(&call, &mut splices, host),
-                };
-                match verdict {
-                    Verdict::Pass => {}
-                    Verdict::Observe(decision) => {
-                        Self::note_refusal(effects, stage.name(), decision.reason, decision.rule.as_deref(), true);
-                    }
-                    Verdict::Refuse(decision) => {
-                        Self::note_refusal(effects, stage.name(), decision.reason, decision.rule.as_deref(), false);
-                        return self.refuse_unnoted(messages, message, batch, &decision.reason.into(), effects);
-                    }
-                    Verdict::Ask(mut callout) => {
-                        callout.id = self.next_callout;
-                        self.next_callout = self.next_callout.wrapping_add(1);
-                        let deadline =
-                            host.now().saturating_add(u64::from(callout.timeout_ms).saturating_mul(1_000_000));
-                        self.request = RequestState::Waiting(Box::new(Waiting {
-                            body: body.to_vec(),
-                            at: Position { message: index, stage: number },
-                            splices,
-                            callout: callout.id,
-                            deadline,
-                        }));
-                        self.reads_response |= pipeline.may_read_responses();
-                        effects.push(Effect::Callout(callout));
-                        return effects.hold();
-                    }
-                }
+        let mut parts = std::mem::take(&mut self.parts);
+        let asking = Asking { pipeline: &pipeline, headers: &headers, messages, batch };
+        let asked = asking.ask(&mut parts, from, outcome, &mut self.asked, &mut splices, host, effects);
+        self.reads_response = pipeline.settings.responses == Responses::Strict
+            || parts.iter().any(|part| part.reads_response())
+            || matches!(asked, Reply::Wait(..)) && pipeline.reads_responses;
+        self.parts = parts;
+        match asked {
+            Reply::Allow => self.allow(body, &splices, effects),
+            Reply::Refuse(refused) => self.refuse_messages(messages, &refused, batch, effects),
+            Reply::Wait(at, mut callout) => {
+                callout.id = self.next_callout;
+                self.next_callout = self.next_callout.wrapping_add(1);
+                let deadline = host.now().saturating_add(u64::from(callout.timeout_ms).saturating_mul(1_000_000));
+                self.request = RequestState::Waiting(Box::new(Waiting {
+                    body: body.to_vec(),
+                    at,
+                    splices,
+                    callout: callout.id,
+                    deadline,
+                }));
+                effects.push(Effect::Callout(callout));
+                effects.hold();
             }
-            at.stage = 0;
-            self.remember(&call, &pipeline);
-        }
-        self.allow(body, &splices, effects);
-    }
-
-    /// What the response side has to know of a message that goes on.
-    fn remember(&mut self, call: &Call<'_>, pipeline: &Pipeline) {
-        self.reads_response |= pipeline.settings.responses == Responses::Strict
-            || pipeline.stages.iter().any(|stage| stage.reads_responses_to(call));
-        if self.asked.id.is_none() && call.message.kind() == Kind::Request {
-            self.asked = Asked { id: call.message.id().map(|id| id.to_owned()), method: call.method };
         }
     }
 
@@ -192,29 +166,15 @@ impl Exchange {
         Ok(())
     }
 
-    fn refuse_one_of(
-        &mut self,
-        messages: &[Message<'_>],
-        refused: &Message<'_>,
-        batch: bool,
-        flaw: &Flaw,
-        effects: &mut Effects,
-    ) {
-        Self::note_refusal(effects, "engine", flaw.reason, None, false);
-        self.refuse_unnoted(messages, refused, batch, flaw, effects);
-    }
-
     /// Refuses one message, and with it the batch it came in: each request of the batch gets an error of its own.
-    fn refuse_unnoted(
-        &mut self,
-        messages: &[Message<'_>],
-        refused: &Message<'_>,
-        batch: bool,
-        flaw: &Flaw,
-        effects: &mut Effects,
-    ) {
+    fn refuse_messages(&mut self, messages: &[Message<'_>], refused: &Refused<'_>, batch: bool, effects: &mut Effects) {
+        let Refused { message: this, flaw, revision, .. } = refused;
         if !batch || messages.iter().all(|message| message.kind() != Kind::Request) {
-            return self.refuse_message(refused.id(), refused.kind(), flaw, effects);
+            // Only the sender of a request waits for an error under its id; a response's id is not the sender's.
+            let id = if this.kind() == Kind::Request { this.id().map(|id| id.to_owned()) } else { None };
+            let status = if flaw.reason.is_decision() && id.is_some() { 200 } else { flaw.reason.http_status() };
+            let body = refused.body(id.as_ref(), *revision);
+            return self.reply(flaw.reason, status, body, effects);
         }
         let mut body = vec![b'['];
         for message in messages.iter().filter(|message| message.kind() == Kind::Request) {
@@ -222,23 +182,111 @@ impl Exchange {
                 body.push(b',');
             }
             let id = message.id().map(|id| id.to_owned());
-            let this = std::ptr::eq(message, refused);
-            let (reason, data) =
-                if this { (flaw.reason, flaw.data.as_slice()) } else { (Reason::BatchRefused, Default::default()) };
-            body.extend(refusal::error_body(reason, id.as_ref(), None, data));
+            body.extend(if std::ptr::eq(message, *this) {
+                refused.body(id.as_ref(), *revision)
+            } else {
+                refusal::error_body(Reason::BatchRefused, id.as_ref(), None, &[])
+            });
         }
         body.push(b']');
         self.reply(flaw.reason, 200, body, effects);
     }
+}
 
-    fn refuse_message(&mut self, id: Option<Id<'_>>, kind: Kind, flaw: &Flaw, effects: &mut Effects) {
-        // Only the sender of a request waits for an error under its id; a response's id is not the sender's.
-        let id = if kind == Kind::Request { id.map(|id| id.to_owned()) } else { None };
-        let status = match flaw.reason {
-            // Clients show a JSON-RPC error as what it is only when the transport succeeded.
-            Reason::Denied if id.is_some() => 200,
-            reason => reason.http_status(),
-        };
-        self.reply(flaw.reason, status, refusal::error_body(flaw.reason, id.as_ref(), None, &flaw.data), effects);
+/// What every question to the stages has in common.
+struct Asking<'a, 'm> {
+    pipeline: &'a Pipeline,
+    headers: &'a KeptHeaders,
+    messages: &'m [Message<'m>],
+    batch: bool,
+}
+
+/// What comes of the questions.
+enum Reply<'m> {
+    Allow,
+    Refuse(Refused<'m>),
+    Wait(Position, Callout),
+}
+
+/// A message that is refused.
+struct Refused<'m> {
+    message: &'m Message<'m>,
+    flaw: Flaw,
+    refusal: Refusal,
+    /// What it is about, for who refuses as though there were no such thing.
+    target: Target<'m>,
+    revision: Option<Revision>,
+}
+
+impl<'m> Asking<'_, 'm> {
+    #[expect(clippy::too_many_arguments, reason = "what the exchange lends out while its stages are asked")]
+    fn ask(
+        &self,
+        parts: &mut [Box<dyn StageExchange>],
+        from: Position,
+        mut outcome: Option<CalloutOutcome>,
+        asked: &mut Asked,
+        splices: &mut Splices,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) -> Reply<'m> {
+        let mut at = from;
+        for (index, message) in self.messages.iter().enumerate().skip(from.message) {
+            let call = match establish(message, self.headers, self.batch, &self.pipeline.settings) {
+                Ok(call) => call,
+                Err(flaw) => {
+                    Exchange::note_refusal(effects, "engine", flaw.reason, None, false);
+                    let refusal = Refusal::Error { message: None };
+                    return Reply::Refuse(Refused { message, flaw, refusal, target: Target::None, revision: None });
+                }
+            };
+            for (number, (stage, part)) in self.pipeline.stages.iter().zip(&mut *parts).enumerate().skip(at.stage) {
+                let scope = &mut Scope::new(host, splices, self.headers, effects);
+                let verdict = match outcome.take() {
+                    Some(outcome) => part.resumed(&call, &outcome, scope),
+                    None => part.request(&call, scope),
+                };
+                match verdict {
+                    Verdict::Pass => {}
+                    Verdict::Observe(decision) => Exchange::note_decision(effects, stage.name(), &decision, true),
+                    Verdict::Refuse(decision) => {
+                        Exchange::note_decision(effects, stage.name(), &decision, false);
+                        let Call { target, revision, .. } = call;
+                        let (flaw, refusal) = (decision.reason.into(), decision.refusal);
+                        return Reply::Refuse(Refused { message, flaw, refusal, target, revision });
+                    }
+                    Verdict::Ask(callout) => {
+                        return Reply::Wait(Position { message: index, stage: number }, callout);
+                    }
+                }
+            }
+            at.stage = 0;
+            if let (Kind::Request, Some(id)) = (message.kind(), message.id()) {
+                asked.push(id.to_owned(), call.method);
+            }
+        }
+        Reply::Allow
+    }
+}
+
+impl Refused<'_> {
+    /// The refusal of the message, in the shape that was decided.
+    fn body(&self, id: Option<&OwnedId>, revision: Option<Revision>) -> Vec<u8> {
+        let reason = self.flaw.reason.shown();
+        let stateless = revision.is_some_and(|revision| revision.era() == Era::Stateless);
+        match (&self.refusal, &self.target, id) {
+            (Refusal::ToolResult { message }, Target::Tool(_), Some(id)) => {
+                refusal::tool_result_body(id, message.as_deref().unwrap_or(reason.message()), stateless)
+            }
+            (Refusal::Unknown, Target::Tool(name), _) => refusal::unknown_body(id, Unknown::Tool(name)),
+            (Refusal::Unknown, Target::Prompt(name), _) => refusal::unknown_body(id, Unknown::Prompt(name)),
+            (Refusal::Unknown, Target::Resource(uri), _) => {
+                refusal::unknown_body(id, Unknown::Resource { uri, stateless })
+            }
+            (Refusal::Error { message } | Refusal::ToolResult { message }, ..) => {
+                refusal::error_body(reason, id, message.as_deref(), &self.flaw.data)
+            }
+            (Refusal::Unknown, ..) => refusal::error_body(reason, id, None, &self.flaw.data),
+        }
     }
 }

@@ -15,16 +15,19 @@ use meshward_wire::refusal::Reason;
 use self::request::RequestState;
 use self::response::ResponseState;
 use crate::effect::{Effect, Effects, Level};
-use crate::headers::KeptHeaders;
+use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::input::Input;
 use crate::settings::{Responses, Settings};
-use crate::stage::{Asked, Stage};
+use crate::stage::{Asked, Decision, Stage, StageExchange};
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
 pub struct Pipeline {
     pub(crate) settings: Settings,
     pub(crate) stages: Vec<Box<dyn Stage>>,
+    headers: HeaderDemand,
+    reads_responses: bool,
+    edits_requests: bool,
     requests: Cell<Option<Reader>>,
     responses: Cell<Option<Reader>>,
 }
@@ -42,7 +45,16 @@ impl Pipeline {
     /// A pipeline of stages, run in this order on requests.
     #[must_use]
     pub fn new(settings: Settings, stages: Vec<Box<dyn Stage>>) -> Self {
-        Self { settings, stages, requests: Cell::new(None), responses: Cell::new(None) }
+        Self {
+            headers: stages.iter().map(|stage| stage.headers()).fold(HeaderDemand::None, HeaderDemand::join),
+            reads_responses: settings.responses == Responses::Strict
+                || stages.iter().any(|stage| stage.reads_responses()),
+            edits_requests: stages.iter().any(|stage| stage.edits_requests()),
+            settings,
+            stages,
+            requests: Cell::new(None),
+            responses: Cell::new(None),
+        }
     }
 
     /// Lends out the reader of requests. A reader that is already lent (or was lost) is simply made anew.
@@ -63,9 +75,9 @@ impl Pipeline {
         done
     }
 
-    /// Whether any response may have to be read, which must be known when the request's head passes.
-    fn may_read_responses(&self) -> bool {
-        self.settings.responses == Responses::Strict || self.stages.iter().any(|stage| stage.reads_responses())
+    /// Every stage's part in a new exchange.
+    fn open(&self) -> Vec<Box<dyn StageExchange>> {
+        self.stages.iter().map(|stage| stage.open()).collect()
     }
 }
 
@@ -101,6 +113,8 @@ pub struct Exchange {
     pipeline: Rc<Pipeline>,
     request: RequestState,
     response: ResponseState,
+    /// The stages' parts, in their order; none until there is a request they will be asked about.
+    parts: Vec<Box<dyn StageExchange>>,
     /// What is kept of the request's head for the body phase.
     headers: Rc<KeptHeaders>,
     asked: Asked,
@@ -120,6 +134,7 @@ impl Exchange {
             pipeline,
             request: RequestState::Start,
             response: ResponseState::Start,
+            parts: Vec::new(),
             headers: Rc::default(),
             asked: Asked::default(),
             opens_stream: false,
@@ -182,8 +197,9 @@ impl Exchange {
         self.outcome
     }
 
+    /// The id that an answer to the whole request carries.
     fn id(&self) -> Option<&OwnedId> {
-        self.asked.id.as_ref()
+        self.asked.first_id()
     }
 
     fn end(&mut self) {
@@ -192,6 +208,11 @@ impl Exchange {
         }
         self.request = RequestState::Replied;
         self.response = ResponseState::Passing;
+    }
+
+    /// Counts a stage's refusal and says it to the operator.
+    fn note_decision(effects: &mut Effects, stage: &str, decision: &Decision, shadow: bool) {
+        Self::note_refusal(effects, stage, decision.reason, decision.rule.as_deref(), shadow);
     }
 
     /// Counts a refusal and says it to the operator: the reason and the rule, nothing a client wrote.

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use meshward_wire::mirrored;
 use meshward_wire::refusal::{self, Reason};
+use meshward_wire::revision::{self, VersionHeader};
 
 use super::decide::Waiting;
 use super::{Exchange, Outcome};
@@ -12,6 +13,7 @@ use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders};
 use crate::host::Host;
 use crate::media::{self, Media};
+use crate::settings::Responses;
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -49,6 +51,7 @@ struct Head<'a> {
     method: &'a [u8],
     path: &'a [u8],
     content_length: Option<&'a [u8]>,
+    authority: &'a [u8],
     overrides_method: bool,
     upgrades: bool,
 }
@@ -60,6 +63,7 @@ impl<'a> Head<'a> {
             match name {
                 b":method" => head.method = value,
                 b":path" => head.path = value,
+                b":authority" => head.authority = value,
                 b"content-length" => head.content_length = Some(value),
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
@@ -105,6 +109,9 @@ impl Exchange {
                 return;
             }
         }
+        if headers.all("origin").any(|origin| !settings.permits_origin(origin)) {
+            return self.refuse(Reason::OriginRefused, effects);
+        }
         if head.overrides_method {
             return self.refuse(Reason::MethodOverride, effects);
         }
@@ -113,7 +120,7 @@ impl Exchange {
         }
         match head.method {
             b"POST" => self.post(headers, &head, end_of_stream, effects),
-            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(&head, end_of_stream, effects),
+            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(headers, &head, end_of_stream, effects),
             _ => self.refuse(Reason::MethodNotAllowed, effects),
         }
     }
@@ -128,38 +135,57 @@ impl Exchange {
         if head.declared_length().is_some_and(|length| length > self.pipeline.settings.limits.max_bytes) {
             return self.refuse(Reason::BodyTooLarge, effects);
         }
-        let mut kept = KeptHeaders::default();
-        for (name, value) in
-            headers.iter().filter(|(name, _)| name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-")))
-        {
-            kept.push(name, value);
-        }
-        if let Err(condemned) = mirrored::early(kept.iter()) {
+        self.keep(headers, head);
+        if let Err(condemned) = mirrored::early(self.headers.iter()) {
             return self.refuse(condemned.reason(), effects);
         }
-        self.headers = Rc::new(kept);
         if end_of_stream || head.declared_length() == Some(0) {
             return self.refuse(Reason::EmptyBody, effects);
         }
-        if self.pipeline.stages.iter().any(|stage| stage.edits_requests()) {
+        if self.pipeline.edits_requests {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("content-length")));
         }
         self.ask_for_readable_response(effects);
         // Without header hold a server may answer before it has the body, and before it is decided.
-        self.reads_response = self.pipeline.may_read_responses();
+        self.reads_response = self.pipeline.reads_responses;
+        self.parts = self.pipeline.open();
         self.request = RequestState::Body;
         self.hold_headers(effects);
     }
 
+    /// Keeps what the body phase, or the response's, wants of the head.
+    fn keep(&mut self, headers: Headers<'_>, head: &Head<'_>) {
+        let mut kept = KeptHeaders::default();
+        kept.push(b":path", head.path);
+        kept.push(b":authority", head.authority);
+        let demand = &self.pipeline.headers;
+        for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(b":")) {
+            if name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-")) || demand.wants(name) {
+                kept.push(name, value);
+            }
+        }
+        self.headers = Rc::new(kept);
+    }
+
     /// GET opens a stream, DELETE ends a session, OPTIONS asks for permission: none of them has a body.
-    fn without_body(&mut self, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
+    fn without_body(&mut self, headers: Headers<'_>, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
         if head.declared_length().is_some_and(|length| length > 0) {
             return self.refuse(Reason::BodyNotAllowed, effects);
         }
+        if let VersionHeader::Known(revision) = VersionHeader::read(headers.all(revision::HEADER))
+            && !self.pipeline.settings.permits_revision(revision)
+        {
+            return self.refuse(Reason::UnsupportedProtocolVersion, effects);
+        }
         if head.method == b"GET" {
             self.opens_stream = true;
-            self.reads_response = self.pipeline.may_read_responses();
-            self.ask_for_readable_response(effects);
+            self.keep(headers, head);
+            self.parts = self.pipeline.open();
+            self.reads_response = self.pipeline.settings.responses == Responses::Strict
+                || self.parts.iter().any(|part| part.reads_response());
+            if self.reads_response {
+                self.ask_for_readable_response(effects);
+            }
         }
         if end_of_stream {
             self.request = RequestState::Passing;
@@ -172,7 +198,7 @@ impl Exchange {
 
     /// A response that may have to be read must not come compressed.
     fn ask_for_readable_response(&self, effects: &mut Effects) {
-        if self.pipeline.may_read_responses() {
+        if self.pipeline.reads_responses {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("accept-encoding")));
         }
     }

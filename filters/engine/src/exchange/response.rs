@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use meshward_wire::message::{Body, Message};
+use meshward_wire::message::{Body, Kind, Message, OwnedId};
 use meshward_wire::refusal::{self, Reason};
 use meshward_wire::splice::Splices;
 use meshward_wire::sse::{Block, Decoder};
@@ -12,7 +12,7 @@ use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::stage::Answer;
+use crate::stage::{Answer, Scope};
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -183,38 +183,77 @@ impl Exchange {
                 };
             }
         };
-        match body {
-            Body::One(message) => match self.ask_stages(&message, host) {
-                Answer::Pass => Judged::Unchanged,
-                Answer::Replace(bytes) => Judged::Changed(bytes),
-                Answer::Drop => Judged::Dropped,
-            },
-            Body::Batch(messages) => {
-                let mut splices = Splices::default();
-                for message in &messages {
-                    match self.ask_stages(message, host) {
-                        Answer::Pass => {}
-                        Answer::Replace(bytes) => splices.replace(message.span(), bytes),
-                        Answer::Drop => splices.remove_element(message.span()),
-                    }
-                }
-                if splices.is_empty() {
-                    return Judged::Unchanged;
-                }
-                splices.apply(text).map_or(Judged::Dropped, Judged::Changed)
+        let mut splices = Splices::default();
+        let (messages, batch) = match &body {
+            Body::One(message) => (std::slice::from_ref(message), false),
+            Body::Batch(messages) => (messages.as_slice(), true),
+        };
+        for message in messages {
+            match self.ask_stages(message, &mut splices, host, effects) {
+                Judged::Unchanged => {}
+                Judged::Changed(bytes) if batch => splices.replace(message.span(), bytes),
+                Judged::Dropped if batch => splices.remove_element(message.span()),
+                judged => return judged,
+            }
+        }
+        if splices.is_empty() {
+            return Judged::Unchanged;
+        }
+        match splices.apply(text) {
+            Ok(edited) => Judged::Changed(edited),
+            // Two stages edited the same place: neither the one nor the other is what was decided.
+            Err(_) => {
+                Self::note_refusal(effects, "engine", Reason::InternalError, None, false);
+                let id = messages.iter().find_map(|message| answered(message)).or_else(|| self.id().cloned());
+                id.map_or(Judged::Dropped, |id| {
+                    Judged::Changed(refusal::error_body(Reason::InternalError, Some(&id), None, &[]))
+                })
             }
         }
     }
 
-    /// The first stage that does not pass a message decides; later stages see only what passes.
-    fn ask_stages(&self, message: &Message<'_>, host: &mut dyn Host) -> Answer {
-        for stage in &self.pipeline.stages {
-            match stage.response(message, &self.asked, host) {
+    /// The first stage that does not pass a message decides, and then nothing is left of earlier stages' edits.
+    fn ask_stages(
+        &mut self,
+        message: &Message<'_>,
+        splices: &mut Splices,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) -> Judged {
+        let pipeline = Rc::clone(&self.pipeline);
+        let headers = Rc::clone(&self.headers);
+        let mut edits = Splices::default();
+        for (stage, part) in pipeline.stages.iter().zip(&mut self.parts) {
+            let scope = &mut Scope::new(&mut *host, &mut edits, &headers, effects);
+            match part.response(message, &self.asked, scope) {
                 Answer::Pass => {}
-                other => return other,
+                Answer::Observe(decision) => Self::note_decision(effects, stage.name(), &decision, true),
+                Answer::Replace(bytes) => return Judged::Changed(bytes),
+                Answer::Refuse(decision) => {
+                    Self::note_decision(effects, stage.name(), &decision, false);
+                    return refused(message, decision.reason);
+                }
+                Answer::Drop => return Judged::Dropped,
             }
         }
-        Answer::Pass
+        splices.append(edits);
+        Judged::Unchanged
+    }
+}
+
+/// The id a response answers, when it is one.
+fn answered(message: &Message<'_>) -> Option<OwnedId> {
+    matches!(message.kind(), Kind::Response | Kind::Error).then(|| message.id())?.map(|id| id.to_owned())
+}
+
+/// What goes on in the place of a message of the server that is refused.
+fn refused(message: &Message<'_>, reason: Reason) -> Judged {
+    match (message.kind(), message.id().map(|id| id.to_owned())) {
+        (Kind::Request, Some(id)) => Judged::Changed(refusal::refused_request(&id, reason)),
+        (Kind::Response | Kind::Error, Some(id)) => {
+            Judged::Changed(refusal::error_body(reason.shown(), Some(&id), None, &[]))
+        }
+        _ => Judged::Dropped,
     }
 }
 

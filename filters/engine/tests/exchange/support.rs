@@ -7,7 +7,6 @@ use meshward_engine::*;
 use meshward_wire::limits::Limits;
 use meshward_wire::message::{Kind, Message};
 use meshward_wire::refusal::Reason;
-use meshward_wire::splice::Splices;
 
 #[derive(Debug, Default)]
 pub struct TestHost {
@@ -33,20 +32,49 @@ impl Host for TestHost {
 }
 
 /// Tools decide by their name: `deny`, `observe`, `ask`, `edit`; anything else passes. Results are judged by a word in
-/// them: `replace` or `drop`.
+/// them: `replace`, `drop`, `refuse` or `edit`.
 #[derive(Debug)]
 pub struct TestStage;
+
+#[derive(Debug, Default)]
+struct TestExchange {
+    reads_response: bool,
+}
 
 impl Stage for TestStage {
     fn name(&self) -> &'static str {
         "test"
     }
+    fn edits_requests(&self) -> bool {
+        true
+    }
+    fn reads_responses(&self) -> bool {
+        true
+    }
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::Named(vec!["x-kept".into()])
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(TestExchange { reads_response: true })
+    }
+}
 
-    fn request(&self, call: &Call<'_>, splices: &mut Splices, _: &mut dyn Host) -> Verdict {
+impl StageExchange for TestExchange {
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        assert_eq!(scope.headers.path(), "/mcp");
+        assert_eq!(scope.headers.text("x-not-kept"), None);
+        self.reads_response = matches!(call.target, Target::Tool(_));
         let Target::Tool(name) = &call.target else { return Verdict::Pass };
-        let decision = Decision { reason: Reason::Denied, rule: Some("r".into()) };
+        let decision = Decision { rule: Some("r".into()), ..Decision::new(Reason::Denied) };
         match &**name {
             "deny" => Verdict::Refuse(decision),
+            "deny-in-words" => {
+                Verdict::Refuse(Decision { refusal: Refusal::Error { message: Some("no".into()) }, ..decision })
+            }
+            "deny-as-result" => {
+                Verdict::Refuse(Decision { refusal: Refusal::ToolResult { message: None }, ..decision })
+            }
+            "hide" => Verdict::Refuse(Decision { refusal: Refusal::Unknown, ..decision }),
             "observe" => Verdict::Observe(decision),
             "ask" => Verdict::Ask(Callout {
                 id: 0,
@@ -56,43 +84,42 @@ impl Stage for TestStage {
                 timeout_ms: 5,
             }),
             "edit" => {
-                splices.set_meta(call.message, &[("t", "1")]);
+                scope.splices.set_meta(call.message, &[("t", "1")]);
                 Verdict::Pass
             }
             "clash" => {
-                splices.set_meta(call.message, &[("t", "1")]);
-                splices.set_meta(call.message, &[("t", "1")]);
+                scope.splices.set_meta(call.message, &[("t", "1")]);
+                scope.splices.set_meta(call.message, &[("t", "1")]);
                 Verdict::Pass
             }
             _ => Verdict::Pass,
         }
     }
 
-    fn resumed(&self, _: &Call<'_>, outcome: &CalloutOutcome, _: &mut Splices, _: &mut dyn Host) -> Verdict {
+    fn resumed(&mut self, _: &Call<'_>, outcome: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
         match outcome {
             CalloutOutcome::Answered { status: 200, .. } => Verdict::Pass,
-            _ => Verdict::Refuse(Decision { reason: Reason::InternalError, rule: None }),
+            _ => Verdict::Refuse(Decision::new(Reason::InternalError)),
         }
     }
 
-    fn edits_requests(&self) -> bool {
-        true
-    }
-    fn reads_responses(&self) -> bool {
-        true
-    }
-    fn reads_responses_to(&self, call: &Call<'_>) -> bool {
-        matches!(call.target, Target::Tool(_))
+    fn reads_response(&self) -> bool {
+        self.reads_response
     }
 
-    fn response(&self, message: &Message<'_>, asked: &Asked, _: &mut dyn Host) -> Answer {
-        assert!(asked.method.is_some() || asked.id.is_none());
+    fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
+        assert!(asked.methods_of(message.id()).all(|method| method.is_some()));
         let text = message.span().of(message.text());
         if message.kind() == Kind::Response && text.contains("replace") {
             Answer::Replace(b"{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{}}".to_vec())
         } else if text.contains("drop") {
             Answer::Drop
+        } else if text.contains("refuse") {
+            Answer::Refuse(Decision::new(Reason::ConditionFailed))
         } else {
+            if let Some(result) = message.result().filter(|_| text.contains("edit")) {
+                scope.splices.insert_member(message.text(), result, "edited", "true");
+            }
             Answer::Pass
         }
     }
@@ -106,6 +133,9 @@ pub fn settings() -> Settings {
         limits: Limits { max_bytes: 1000, ..Limits::default() },
         batches: Batches::Refuse,
         responses: Responses::Pass,
+        origins: None,
+        revisions: None,
+        methods: None,
         max_response_bytes: 1000,
     }
 }

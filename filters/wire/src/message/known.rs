@@ -73,8 +73,9 @@ pub(super) fn resembles_reference(name: &str) -> bool {
     resembles(name, &REFERENCE)
 }
 
-/// Whether a name only resembles one of these.
-pub(crate) fn resembles(name: &str, known: &[&str]) -> bool {
+/// Whether a laxer reader takes a member's name for one of these, though it is none of them.
+#[must_use]
+pub fn resembles(name: &str, known: &[&str]) -> bool {
     // A reader of C strings takes what stands before a NUL for the whole name.
     let (name, cut) = name.split_once('\0').map_or((name, false), |(name, _)| (name, true));
     if known.contains(&name) {

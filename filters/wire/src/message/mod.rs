@@ -5,7 +5,7 @@ mod read;
 
 use std::borrow::Cow;
 
-pub(crate) use self::known::resembles;
+pub use self::known::resembles;
 pub use self::read::{ReadError, Reader};
 use self::read::{SLOTS, Slot};
 use crate::json::{Span, ValueKind, unescape};

@@ -22,13 +22,6 @@ fn every_revision_reads_back() {
 }
 
 #[test]
-fn the_supported_list_is_all_revisions_newest_first() {
-    let listed: Vec<String> = serde_json::from_str(SUPPORTED_JSON).unwrap();
-    let all: Vec<&str> = Revision::ALL.iter().rev().map(|revision| revision.as_str()).collect();
-    assert_eq!(listed, all);
-}
-
-#[test]
 fn each_revision_has_its_features() {
     let row = |revision: Revision| {
         (revision.era(), revision.allows_batches(), revision.has_version_header(), revision.requires_mirrored_headers())
