@@ -1,7 +1,9 @@
 //! Edits of a text that leave every other byte as it came.
 //!
-//! Edits are collected against one text and applied together, once. Two that touch the same bytes are an error, not an
-//! order.
+//! Edits are collected against one text and applied together, once. A removal swallows the edits inside of it, since one
+//! stage may remove what another wants to change; any other two that touch the same bytes are an error, not an order.
+
+use std::cmp::Reverse;
 
 use crate::json::{Member, Span, write_string};
 use crate::message::Message;
@@ -51,7 +53,7 @@ impl Splices {
     }
 
     /// Removes an element of an array, or a member of an object whose span reaches from its key to its value, and the
-    /// comma beside it.
+    /// comma beside it. Edits inside of it are removed with it, and to remove it twice is to remove it once.
     pub fn remove_element(&mut self, at: Span) {
         self.edits.push(Edit { at, new: New::Gone });
     }
@@ -119,10 +121,11 @@ impl Splices {
     /// The text with all edits.
     ///
     /// # Errors
-    /// Two edits touch the same bytes, or one lies outside the text.
+    /// Two edits touch the same bytes and neither is inside of a removal, or one lies outside the text.
     pub fn apply(&self, text: &[u8]) -> Result<Vec<u8>, SpliceError> {
         let mut edits: Vec<&Edit> = self.edits.iter().collect();
-        edits.sort_by_key(|edit| (edit.at.start, edit.at.end));
+        // What begins at one place: first insertions, which lie before it, then the longest, which may swallow others.
+        edits.sort_by_key(|edit| (edit.at.start, !edit.at.is_empty(), Reverse(edit.at.end), edit.new != New::Gone));
         let added: usize = edits
             .iter()
             .map(|edit| match &edit.new {
@@ -133,7 +136,12 @@ impl Splices {
         let mut out = Vec::with_capacity(text.len().saturating_add(added));
         let mut from = 0_usize;
         let mut last_insertion = None;
+        let mut removed_to = 0_usize;
         for edit in edits {
+            // Edits begin no earlier than the removal before them, and insertions at its beginning came before it.
+            if edit.at.start < removed_to && edit.at.end <= removed_to {
+                continue;
+            }
             let clash = SpliceError { at: edit.at.start };
             if edit.at.is_empty() && last_insertion == Some(edit.at.start) {
                 return Err(clash);
@@ -143,10 +151,13 @@ impl Splices {
             from = edit.at.end.max(edit.at.start);
             match &edit.new {
                 New::Bytes(bytes) => out.extend_from_slice(bytes),
-                New::Gone => match behind_comma(text, from) {
-                    Some(next) => from = next,
-                    None => drop_comma(&mut out),
-                },
+                New::Gone => {
+                    removed_to = from;
+                    match behind_comma(text, from) {
+                        Some(next) => from = next,
+                        None => drop_comma(&mut out),
+                    }
+                }
             }
         }
         out.extend_from_slice(text.get(from..).ok_or(SpliceError { at: from })?);

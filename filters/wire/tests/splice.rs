@@ -91,6 +91,77 @@ fn edits_that_clash_are_an_error() {
     }
 }
 
+#[test]
+fn a_removal_swallows_what_lies_inside_of_it() {
+    let text = r#"{"t":[{"n":"a"},{"n":"b"},{"n":"c"}],"u":1}"#;
+    let span = |part: &str| {
+        let start = text.find(part).unwrap();
+        Span { start, end: start + part.len() }
+    };
+    let second = span(r#"{"n":"b"}"#);
+    let without = r#"{"t":[{"n":"a"},{"n":"c"}],"u":1}"#;
+    let inside: [&dyn Fn(&mut Splices); 6] = [
+        &|splices| splices.remove_element(second),
+        &|splices| splices.replace(second, b"null".to_vec()),
+        &|splices| splices.replace(span("\"b\""), b"\"x\"".to_vec()),
+        &|splices| splices.remove_member(json::members(text, second).next().unwrap()),
+        &|splices| splices.insert_member(text, second, "k", "0"),
+        &|splices| splices.replace(Span { start: second.start, end: second.start + 1 }, Vec::new()),
+    ];
+    for edit in inside {
+        for first in [true, false] {
+            let mut splices = Splices::default();
+            if first {
+                splices.remove_element(second);
+                edit(&mut splices);
+            } else {
+                edit(&mut splices);
+                splices.remove_element(second);
+            }
+            let out = splices.apply(text.as_bytes()).unwrap();
+            assert_eq!(std::str::from_utf8(&out).unwrap(), without);
+        }
+    }
+    // All at once; twice the same insertion is no clash where nothing is left to insert into.
+    let mut splices = Splices::default();
+    inside.iter().chain(&inside).for_each(|edit| edit(&mut splices));
+    assert_eq!(splices.apply(text.as_bytes()).unwrap(), without.as_bytes());
+}
+
+#[test]
+fn what_only_touches_a_removal_stays_or_clashes() {
+    let text = "[1, 2, 3]";
+    let two = Span { start: 4, end: 5 };
+    for (other, expected) in [
+        // Right before it, and where the next element begins.
+        (Span { start: 4, end: 4 }, Some("[1, x3]")),
+        (Span { start: 7, end: 7 }, Some("[1, x3]")),
+        (Span { start: 3, end: 4 }, Some("[1,x3]")),
+        (Span { start: 7, end: 8 }, Some("[1, x]")),
+        // The comma goes with it.
+        (Span { start: 5, end: 5 }, None),
+        (Span { start: 6, end: 6 }, None),
+        (Span { start: 5, end: 6 }, None),
+        // Part of it, and all of it and more.
+        (Span { start: 3, end: 5 }, None),
+        (Span { start: 4, end: 6 }, None),
+        (Span { start: 1, end: 8 }, None),
+    ] {
+        for first in [true, false] {
+            let mut splices = Splices::default();
+            if first {
+                splices.remove_element(two);
+            }
+            splices.replace(other, b"x".to_vec());
+            if !first {
+                splices.remove_element(two);
+            }
+            let out = splices.apply(text.as_bytes()).ok().map(|out| String::from_utf8(out).unwrap());
+            assert_eq!(out.as_deref(), expected, "{other:?}");
+        }
+    }
+}
+
 /// A value as some writer might put it: with and without white space.
 fn written(value: &serde_json::Value, pretty: bool) -> String {
     if pretty { serde_json::to_string_pretty(value) } else { serde_json::to_string(value) }.unwrap()
@@ -121,6 +192,69 @@ proptest! {
         let out = splices.apply(text.as_bytes()).unwrap();
         let tree: serde_json::Value = serde_json::from_slice(&out).unwrap();
         prop_assert_eq!(tree, serde_json::json!({ "tools": left }));
+    }
+
+    /// A filter and another stage at work on one list, neither knowing of the other.
+    #[test]
+    fn removals_win_over_edits_inside_and_nothing_else_changes(
+        tools in prop::collection::vec((".*", prop::collection::vec(any::<i32>(), 0..4), 0..4_u8, 0..6_u8), 0..8),
+        blanks in "[ \t\r\n]{0,3}",
+        order: bool,
+    ) {
+        let tool = |name: &str, tags: &[i32]| {
+            let tags: Vec<_> = tags.iter().map(i32::to_string).collect();
+            let name = serde_json::json!(name);
+            format!("{{{blanks}\"name\"{blanks}:{name},\"tags\":{blanks}[{}{blanks}]}}", tags.join(&format!("{blanks},")))
+        };
+        let raw: Vec<String> = tools.iter().map(|(name, tags, ..)| tool(name, tags)).collect();
+        let head = format!("{blanks}{{\"a\":[1,{blanks}2],{blanks}\"tools\":{blanks}[");
+        let tail = format!("]{blanks},\"z\":{blanks}[]}}{blanks}");
+        let text = format!("{head}{blanks}{}{blanks}{tail}", raw.join(&format!("{blanks},{blanks}")));
+        let list = json::member(&text, Span { start: blanks.len(), end: text.len() - blanks.len() }, "tools").unwrap();
+        let (mut removals, mut edits) = (Vec::new(), Vec::new());
+        let mut left = Vec::new();
+        for ((element, raw), (name, tags, gone, edit)) in json::elements(&text, list).zip(&raw).zip(&tools) {
+            prop_assert_eq!(element.of(&text), raw);
+            let name_at = json::member(&text, element, "name").unwrap();
+            let tags_at = json::member(&text, element, "tags").unwrap();
+            let mut tree = serde_json::json!({"name": name, "tags": tags});
+            match edit {
+                0 => {
+                    edits.push((name_at, Some("\"new\"")));
+                    tree["name"] = "new".into();
+                }
+                1 => {
+                    edits.extend(json::elements(&text, tags_at).map(|tag| (tag, None)));
+                    tree["tags"] = serde_json::json!([]);
+                }
+                2 => {
+                    edits.push((json::members(&text, element).last().unwrap().span(), None));
+                    tree.as_object_mut().unwrap().remove("tags");
+                }
+                _ => {}
+            }
+            if *gone == 0 {
+                removals.push((element, None));
+            } else {
+                left.push((tree, (*edit > 2).then_some(raw)));
+            }
+        }
+        let mut splices = Splices::default();
+        let (first, second) = if order { (removals, edits) } else { (edits, removals) };
+        for (at, new) in first.into_iter().chain(second) {
+            match new {
+                Some(new) => splices.replace(at, new.as_bytes().to_vec()),
+                None => splices.remove_element(at),
+            }
+        }
+        let out = String::from_utf8(splices.apply(text.as_bytes()).unwrap()).unwrap();
+        prop_assert!(out.starts_with(&head) && out.ends_with(&tail));
+        let tree: serde_json::Value = serde_json::from_str(&out).unwrap();
+        prop_assert_eq!(&tree["tools"], &left.iter().map(|(tree, _)| tree.clone()).collect::<serde_json::Value>());
+        let list = json::member(&out, Span { start: blanks.len(), end: out.len() - blanks.len() }, "tools").unwrap();
+        for (element, (_, untouched)) in json::elements(&out, list).zip(&left) {
+            prop_assert!(untouched.is_none_or(|raw| raw == element.of(&out)));
+        }
     }
 
     #[test]
