@@ -9,7 +9,9 @@
 mod config;
 mod decide;
 mod stage;
+mod subject;
 
 pub use config::{Default, Effect, Mode, PolicyConfig, RuleConfig};
 pub use decide::{Policy, Ruling};
 pub use stage::PolicyStage;
+pub use subject::{Direction, Known, Request, Subject};

@@ -1,0 +1,73 @@
+//! What is decided on: one message, or one entry of a list as though it were called.
+
+use meshward_engine::{KeptHeaders, Target};
+use meshward_identity::Caller;
+use meshward_wire::revision::Revision;
+
+/// Everything a rule may look at.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The method; of an entry of a list, the one that uses it.
+    pub method: &'a str,
+    /// Who sends it.
+    pub direction: Direction,
+    /// It only keeps the protocol up.
+    pub upkeep: bool,
+    /// What it is about.
+    pub target: Target<'a>,
+    /// The target is a URI template (RFC 6570) in a list, which stands for all its expansions.
+    pub is_template: bool,
+    /// The client's own name, where it is known.
+    pub client: Option<&'a str>,
+    /// The protocol revision.
+    pub revision: Option<Revision>,
+    /// The session's id.
+    pub session: Option<&'a str>,
+    /// `params.arguments`, an object.
+    pub arguments: Known<'a>,
+    /// `params._meta`, an object.
+    pub meta: Known<'a>,
+    /// Who calls.
+    pub caller: &'a Caller,
+    /// The HTTP request.
+    pub request: Request<'a>,
+}
+
+/// Who sends a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Direction {
+    /// The client.
+    Client,
+    /// The server: sampling, elicitation, roots.
+    Server,
+}
+
+/// A part of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Known<'a> {
+    /// It can be anything: the call that a list entry offers has not been made.
+    Unknown,
+    /// It is not there.
+    Absent,
+    /// It is this JSON text, as the strict reader let it through.
+    Json(&'a str),
+}
+
+impl<'a> Known<'a> {
+    /// What is there, or is not.
+    #[must_use]
+    pub fn of(json: Option<&'a str>) -> Self {
+        json.map_or(Self::Absent, Self::Json)
+    }
+}
+
+/// The HTTP request a message came in, or is answered to.
+#[derive(Debug, Clone, Copy)]
+pub struct Request<'a> {
+    /// The path, without query.
+    pub path: &'a str,
+    /// The authority, as the client names it.
+    pub host: &'a str,
+    /// The header fields that are kept.
+    pub headers: &'a KeptHeaders,
+}
