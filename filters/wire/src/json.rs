@@ -1,9 +1,11 @@
 //! JSON text that was read strictly: spans into it, walks over its containers, its strings and numbers.
 
+pub(crate) mod number;
 mod walk;
 
 use std::borrow::Cow;
 
+pub use self::number::Number;
 pub use self::walk::{Elements, Member, Members, elements, kind, member, members};
 
 /// A half-open byte range of a body.

@@ -5,15 +5,13 @@
 //! revision. Only 2026-07-28 and later require them, and no revision makes them trusted. What the version header says
 //! is the business of [`crate::revision`].
 
-mod number;
-
 use std::borrow::Cow;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::field;
-use crate::json::unescape;
+use crate::json::{number, unescape};
 use crate::method::Method;
 use crate::refusal::Reason;
 use crate::revision::{self, Revision};
