@@ -10,8 +10,10 @@ mod config;
 mod decide;
 mod stage;
 mod subject;
+mod uri;
 
 pub use config::{Default, Effect, Mode, PolicyConfig, RuleConfig};
 pub use decide::{Policy, Ruling};
 pub use stage::PolicyStage;
 pub use subject::{Direction, Known, Request, Subject};
+pub use uri::{UriConfig, UriConfigError, UriException, UriFault, UriRules};
