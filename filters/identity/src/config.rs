@@ -11,22 +11,34 @@ const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
 #[serde(deny_unknown_fields, default)]
 pub struct IdentityConfig {
     /// The peer's name (SPIFFE id). By default the first URI in the client certificate of the connection.
-    pub peer: Option<FilterStateConfig>,
-    /// The caller's address. By default the host's `source.address`.
-    pub source: Option<FilterStateConfig>,
+    pub peer: PeerConfig,
+    /// The caller's address. By default the one the connection comes from.
+    pub source: SourceConfig,
     /// The payload of the verified token.
     pub jwt: JwtConfig,
     /// Request headers that only a trusted hop can set, and rules may therefore look at as who the caller is.
     pub trusted_headers: Vec<String>,
 }
 
-/// A text in the filter state of the stream or its connection.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+/// Where the peer's name is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct FilterStateConfig {
-    /// The key of the object, such as `io.istio.peer_principal` in an Istio waypoint.
-    pub filter_state: String,
+#[serde(deny_unknown_fields, default)]
+pub struct PeerConfig {
+    /// The key of a text in the filter state that is read instead, such as `io.istio.peer_principal` in an Istio waypoint.
+    pub filter_state: Option<String>,
+}
+
+/// Where the caller's address is.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct SourceConfig {
+    /// The key of a text in the filter state that is read instead: an address with or without its port.
+    pub filter_state: Option<String>,
+    /// Believe an address that the host took from a request header (`x-forwarded-for`). Only where the host is set up so that a
+    /// client cannot choose it; without this such a caller has no address.
+    pub forwarded: bool,
 }
 
 /// Where the verified token's payload is in the dynamic metadata.
@@ -53,10 +65,18 @@ impl IdentityConfig {
     pub fn faults(&self) -> Vec<(String, String)> {
         let mut faults = Vec::new();
         let mut fault = |path: String, message: &str| faults.push((path, message.to_owned()));
-        for (path, place) in [("peer.filter_state", &self.peer), ("source.filter_state", &self.source)] {
-            if place.as_ref().is_some_and(|place| unspeakable(&place.filter_state)) {
+        let places =
+            [("peer.filter_state", &self.peer.filter_state), ("source.filter_state", &self.source.filter_state)];
+        for (path, place) in places {
+            if place.as_deref().is_some_and(unspeakable) {
                 fault(path.to_owned(), "name the object in the filter state, such as `io.istio.peer_principal`");
             }
+        }
+        if self.source.forwarded && self.source.filter_state.is_some() {
+            fault(
+                "source.forwarded".to_owned(),
+                "this is about the host's own address: leave it out beside `filter_state`",
+            );
         }
         if unspeakable(&self.jwt.metadata) {
             fault("jwt.metadata".to_owned(), "name the namespace, such as `envoy.filters.http.jwt_authn`");
@@ -110,7 +130,7 @@ mod tests {
             json!({"jwt_metadata": "x"}),
             json!({"jwt": {"payloads": "x"}}),
             json!({"peer": {"filter_state": "x", "and": 1}}),
-            json!({"peer": {}}),
+            json!({"source": {"forwarded": "yes"}}),
         ] {
             assert!(read(faulty.clone()).is_err(), "{faulty}");
         }
@@ -120,7 +140,7 @@ mod tests {
     fn faults_come_with_their_path() {
         let config = read(json!({
             "peer": {"filter_state": ""},
-            "source": {"filter_state": "a\u{0}b"},
+            "source": {"filter_state": "a\u{0}b", "forwarded": true},
             "jwt": {"metadata": "", "payload": ""},
             "trusted_headers": ["x-user", "X-User", "", ":path", "x user", "x-role"],
         }));
@@ -130,6 +150,7 @@ mod tests {
             [
                 "peer.filter_state",
                 "source.filter_state",
+                "source.forwarded",
                 "jwt.metadata",
                 "jwt.payload",
                 "trusted_headers[1]",
@@ -138,7 +159,12 @@ mod tests {
                 "trusted_headers[4]",
             ]
         );
-        let config = read(json!({"peer": {"filter_state": "io.istio.peer_principal"}, "trusted_headers": ["x-user"]}));
-        assert_eq!(config.unwrap().faults(), []);
+        for sound in [
+            json!({"peer": {"filter_state": "io.istio.peer_principal"}, "trusted_headers": ["x-user"]}),
+            json!({"source": {"forwarded": true}}),
+            json!({"source": {"filter_state": "direct"}}),
+        ] {
+            assert_eq!(read(sound).unwrap().faults(), []);
+        }
     }
 }

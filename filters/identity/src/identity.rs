@@ -4,7 +4,7 @@ use meshward_engine::Host;
 
 use crate::caller::{Caller, Wanted};
 use crate::claims::claims;
-use crate::config::{FilterStateConfig, IdentityConfig, JwtConfig};
+use crate::config::{IdentityConfig, JwtConfig};
 use crate::source::source;
 
 /// The longest name of a peer, in bytes: that of a SPIFFE id (SPIFFE ID and SVID, section 2.3).
@@ -15,6 +15,7 @@ pub const MAX_PEER_BYTES: usize = 2048;
 pub struct Identity {
     peer: Place,
     source: Place,
+    forwarded: bool,
     jwt: JwtConfig,
     trusted_headers: Vec<String>,
 }
@@ -24,8 +25,8 @@ pub struct Identity {
 struct Place([String; 2]);
 
 impl Place {
-    fn new(configured: Option<&FilterStateConfig>, otherwise: [&str; 2]) -> Self {
-        let path = configured.map_or(otherwise, |place| ["filter_state", &place.filter_state]);
+    fn new(filter_state: Option<&str>, otherwise: [&str; 2]) -> Self {
+        let path = filter_state.map_or(otherwise, |key| ["filter_state", key]);
         Self(path.map(str::to_owned))
     }
 
@@ -39,8 +40,9 @@ impl Identity {
     #[must_use]
     pub fn new(config: &IdentityConfig) -> Self {
         Self {
-            peer: Place::new(config.peer.as_ref(), ["connection", "uri_san_peer_certificate"]),
-            source: Place::new(config.source.as_ref(), ["source", "address"]),
+            peer: Place::new(config.peer.filter_state.as_deref(), ["connection", "uri_san_peer_certificate"]),
+            source: Place::new(config.source.filter_state.as_deref(), ["source", "address"]),
+            forwarded: config.source.forwarded || config.source.filter_state.is_some(),
             jwt: config.jwt.clone(),
             trusted_headers: config.trusted_headers.iter().map(|name| name.to_ascii_lowercase()).collect(),
         }
@@ -52,7 +54,10 @@ impl Identity {
         let read = |wanted: bool, place: &Place| wanted.then(|| place.read(host)).flatten();
         Caller {
             peer: read(wanted.peer, &self.peer).and_then(peer),
-            source: read(wanted.source, &self.source).and_then(|text| source(&text)),
+            source: read(wanted.source, &self.source)
+                .and_then(|text| source(&text))
+                .filter(|source| self.forwarded || !source.is_forwarded)
+                .map(|source| source.address),
             claims: wanted
                 .claims
                 .then(|| host.property(&["metadata"]))
@@ -68,9 +73,11 @@ impl Identity {
     }
 }
 
-/// A name: a URI has visible ASCII only (RFC 3986, section 2).
+/// A name: a URI has visible ASCII only (RFC 3986, section 2). Envoy's formatter writes `-` for none and a comma between
+/// several, of which a SPIFFE id has neither.
 fn peer(name: Vec<u8>) -> Option<String> {
-    let is_name = !name.is_empty() && name.len() <= MAX_PEER_BYTES && name.iter().all(u8::is_ascii_graphic);
+    let is_visible = name.iter().all(|b| b.is_ascii_graphic() && *b != b',');
+    let is_name = !name.is_empty() && name.len() <= MAX_PEER_BYTES && is_visible && name != b"-";
     if is_name { String::from_utf8(name).ok() } else { None }
 }
 

@@ -13,5 +13,5 @@ mod source;
 
 pub use caller::{Caller, Wanted};
 pub use claims::{MAX_CLAIM_DEPTH, MAX_METADATA_BYTES};
-pub use config::{FilterStateConfig, IdentityConfig, JwtConfig};
+pub use config::{IdentityConfig, JwtConfig, PeerConfig, SourceConfig};
 pub use identity::{Identity, MAX_PEER_BYTES};

@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use meshward_engine::StoreError;
 
 use super::*;
+use crate::config::{PeerConfig, SourceConfig};
 
 /// A host that has properties, and remembers which were asked for.
 #[derive(Default)]
@@ -64,16 +65,28 @@ fn the_connection_and_the_metadata_say_who_calls() {
 
 #[test]
 fn the_filter_state_says_it_where_it_is_named() {
-    let place = |key: &str| Some(FilterStateConfig { filter_state: key.to_owned() });
-    let config =
-        IdentityConfig { peer: place("io.istio.peer_principal"), source: place("direct"), ..IdentityConfig::default() };
-    let caller = Identity::new(&config).caller(EVERYTHING, &host());
+    let config = |peer: &str, source: &str| IdentityConfig {
+        peer: PeerConfig { filter_state: Some(peer.to_owned()) },
+        source: SourceConfig { filter_state: Some(source.to_owned()), forwarded: false },
+        ..IdentityConfig::default()
+    };
+    let caller = Identity::new(&config("io.istio.peer_principal", "direct")).caller(EVERYTHING, &host());
     assert_eq!(caller.peer.as_deref(), Some("spiffe://td/ns/c/sa/d"));
     assert_eq!(caller.source, Some(Ipv4Addr::new(198, 51, 100, 9).into()));
     // What is named and is not there is not looked for elsewhere.
-    let config = IdentityConfig { peer: place("absent"), source: place("absent"), ..IdentityConfig::default() };
-    let caller = Identity::new(&config).caller(EVERYTHING, &host());
+    let caller = Identity::new(&config("absent", "absent")).caller(EVERYTHING, &host());
     assert_eq!((caller.peer, caller.source), (None, None));
+}
+
+#[test]
+fn an_address_out_of_a_header_is_believed_only_where_that_is_said() {
+    for (forwarded, source) in [(false, None), (true, Some(Ipv4Addr::new(10, 9, 8, 7).into()))] {
+        let host =
+            Properties { values: vec![(&["source", "address"], b"10.9.8.7:0".to_vec())], ..Properties::default() };
+        let config =
+            IdentityConfig { source: SourceConfig { filter_state: None, forwarded }, ..IdentityConfig::default() };
+        assert_eq!(Identity::new(&config).caller(EVERYTHING, &host).source, source, "{forwarded}");
+    }
 }
 
 #[test]
@@ -107,6 +120,8 @@ fn a_peers_name_is_short_and_visible() {
         (vec![b'a'; MAX_PEER_BYTES], true),
         (vec![b'a'; MAX_PEER_BYTES + 1], false),
         (Vec::new(), false),
+        (b"-".to_vec(), false),
+        (b"spiffe://td/a,spiffe://td/b".to_vec(), false),
         (b"spiffe://td/a\0b".to_vec(), false),
         (b"spiffe://td/a b".to_vec(), false),
         ("spiffe://td/é".as_bytes().to_vec(), false),
