@@ -2,7 +2,9 @@
 //!
 //! They live here so that a plain test runs them too, on the seeds; see `fuzz/`.
 
+use crate::annotations;
 use crate::limits::Limits;
+use crate::listing::{Listing, input_requests, kinds_by_shape};
 use crate::message::{Body, Message, Reader};
 use crate::splice::Splices;
 use crate::sse::Decoder;
@@ -46,6 +48,51 @@ fn edited(message: &Message<'_>) -> Option<Vec<u8>> {
     let mut splices = Splices::default();
     splices.set_meta(message, &[("traceparent", "\"00\"")]);
     splices.apply(message.text().as_bytes()).ok()
+}
+
+/// What is left of a list when some of its entries are removed lists the others, and no more.
+pub fn listing(data: &[u8]) {
+    let mut reader = Reader::new(LIMITS);
+    let Ok(Body::One(message)) = reader.read(data) else { return };
+    let (text, Some(result)) = (message.text(), message.result()) else { return };
+    for kind in kinds_by_shape(text, result).unwrap_or_default() {
+        let Ok(listing) = Listing::read(text, result, kind) else { continue };
+        let (kept, gone): (Vec<_>, Vec<_>) = listing.entries.iter().partition(|entry| entry.name.len() % 2 == 0);
+        let kept: Vec<_> = kept.into_iter().map(|entry| (entry.span.of(text), &entry.name)).collect();
+        let mut splices = Splices::default();
+        gone.iter().for_each(|entry| splices.remove_element(entry.span));
+        gone.iter().filter_map(|entry| entry.input_schema).for_each(|schema| splices.replace(schema, b"?".to_vec()));
+        let edited = splices.apply(text.as_bytes());
+        let second = edited.as_ref().ok().and_then(|edited| reader.read(edited).ok());
+        let Some(Body::One(second)) = second else { unreadable(text) };
+        let again = second.result().map(|result| Listing::read(second.text(), result, kind));
+        let Some(Ok(again)) = again else { unreadable(text) };
+        assert!(again.entries.iter().map(|entry| (entry.span.of(second.text()), &entry.name)).eq(kept));
+    }
+    for question in input_requests(text, result).unwrap_or_default() {
+        assert!(question.member.span().of(text).starts_with('"') && question.member.value.of(text).ends_with('}'));
+    }
+}
+
+#[expect(clippy::panic, reason = "a promise is broken")]
+fn unreadable(text: &str) -> ! {
+    panic!("does not read when edited: {text}")
+}
+
+/// Annotations of a schema that reads are bounded tokens, and differ; their values are found in any arguments.
+pub fn annotations(data: &[u8]) {
+    let mut reader = Reader::new(LIMITS);
+    let Ok(Body::One(message)) = reader.read(data) else { return };
+    let (text, Some(params)) = (message.text(), message.params()) else { return };
+    let Ok(found) = annotations::read(text, params) else { return };
+    assert!(found.len() <= annotations::MAX_ANNOTATIONS);
+    let values = annotations::arguments_at(text, params, &found);
+    assert_eq!(values.len(), found.len());
+    for (annotation, value) in found.iter().zip(values) {
+        assert!((1..=annotations::MAX_NAME_BYTES).contains(&annotation.header.len()) && annotation.header.is_ascii());
+        assert_eq!(annotations::argument_at(text, params, &annotation.path), value);
+        assert_eq!(found.iter().filter(|other| other.header.eq_ignore_ascii_case(&annotation.header)).count(), 1);
+    }
 }
 
 /// The blocks of a stream are the stream, however it is cut; the first byte says where.
@@ -98,6 +145,8 @@ mod tests {
     fn seeds_keep_the_promises() {
         exercise("read", read);
         exercise("splice", splice);
+        exercise("listing", listing);
+        exercise("annotations", annotations);
         exercise("sse", sse);
     }
 
@@ -106,6 +155,8 @@ mod tests {
         fn random_bytes_keep_the_promises(data in prop::collection::vec(any::<u8>(), 0..200)) {
             read(&data);
             splice(&data);
+            listing(&data);
+            annotations(&data);
             sse(&data);
         }
 

@@ -6,6 +6,7 @@ mod walk;
 use std::borrow::Cow;
 
 pub use self::number::Number;
+pub(crate) use self::walk::Walk;
 pub use self::walk::{Elements, Member, Members, elements, kind, member, members};
 
 /// A half-open byte range of a body.

@@ -10,7 +10,7 @@ mod inputs;
 use std::borrow::Cow;
 
 pub use self::inputs::{InputRequest, input_requests};
-use crate::json::{Member, Span, ValueKind, elements, kind, members, unescape};
+use crate::json::{Span, Walk, members, unescape};
 use crate::message::resembles;
 use crate::splice::Splices;
 
@@ -142,20 +142,18 @@ impl<'t> Listing<'t> {
     /// The first thing that keeps the entries from being read in one way only.
     pub fn read(text: &'t str, result: Span, kind: ListKind) -> Result<Self, Unlistable> {
         let known = [kind.member(), CACHE_SCOPE];
-        let (mut list, mut cache_scope) = (None, None);
-        for member in members(text, result) {
-            match known_name(text, member, &known)? {
-                Some(name) if name == CACHE_SCOPE => cache_scope = Some(member.value),
-                Some(_) => list = Some(member.value),
-                None => {}
+        let (mut entries, mut cache_scope) = (None, None);
+        let mut walk = Walk::new(text, result, b'{');
+        while let Some(key) = walk.value(b',') {
+            let name = known_name(text, key.without_quotes(), &known)?;
+            if name.is_some_and(|name| name == kind.member()) {
+                entries = Some(read_entries(text, &mut walk, kind)?);
+            } else {
+                let value = walk.value(b':');
+                cache_scope = if name.is_some() { value } else { cache_scope };
             }
         }
-        let list = list.ok_or(ListFault::Missing.at(result))?;
-        if self::kind(text, list) != Some(ValueKind::Array) {
-            return Err(ListFault::NotAList.at(list));
-        }
-        let entries = elements(text, list).map(|span| Entry::read(text, span, kind)).collect::<Result<_, _>>()?;
-        Ok(Self { result, entries, cache_scope })
+        Ok(Self { result, entries: entries.ok_or(ListFault::Missing.at(result))?, cache_scope })
     }
 
     /// Has the result say that it is for one caller only: `cacheScope` becomes `private`, or is put in. Without it,
@@ -174,24 +172,36 @@ impl<'t> Listing<'t> {
 const CACHE_SCOPE: &str = "cacheScope";
 const PRIVATE: &str = "\"private\"";
 
-impl<'t> Entry<'t> {
-    fn read(text: &'t str, span: Span, kind: ListKind) -> Result<Self, Unlistable> {
-        if self::kind(text, span) != Some(ValueKind::Object) {
-            return Err(ListFault::NotAnObject.at(span));
-        }
-        let known: &[&'static str] = match kind {
-            ListKind::Tools => &["name", INPUT_SCHEMA],
-            _ => &[kind.named_by()],
-        };
+/// The entries of the list that is the next value.
+fn read_entries<'t>(text: &'t str, walk: &mut Walk<'t>, kind: ListKind) -> Result<Vec<Entry<'t>>, Unlistable> {
+    if walk.enter(b':', b'[').is_none() {
+        return Err(ListFault::NotAList.at(walk.value(b':').unwrap_or_default()));
+    }
+    let known: &[&'static str] = match kind {
+        ListKind::Tools => &["name", INPUT_SCHEMA],
+        _ => &[kind.named_by()],
+    };
+    let mut entries = Vec::new();
+    while let Some(start) = walk.enter(b',', b'{') {
         let (mut name, mut input_schema) = (None, None);
-        for member in members(text, span) {
-            match known_name(text, member, known)? {
-                Some(INPUT_SCHEMA) => input_schema = Some(member.value),
-                Some(_) => name = Some(member.value),
+        while let Some(key) = walk.value(b',') {
+            let known = known_name(text, key.without_quotes(), known)?;
+            let value = walk.value(b':');
+            match known {
+                Some(INPUT_SCHEMA) => input_schema = value,
+                Some(_) => name = value,
                 None => {}
             }
         }
-        Ok(Self { span, name: text_of_name(text, name, span)?, input_schema })
+        let span = Span { start, end: walk.leave() };
+        entries.push(Entry { span, name: text_of_name(text, name, span)?, input_schema });
+    }
+    match walk.value(b',') {
+        Some(other) => Err(ListFault::NotAnObject.at(other)),
+        None => {
+            walk.leave();
+            Ok(entries)
+        }
     }
 }
 
@@ -211,7 +221,7 @@ pub fn kinds_by_shape(text: &str, result: Span) -> Result<Vec<ListKind>, Unlista
     ];
     let mut kinds = Vec::new();
     for member in members(text, result) {
-        if let Some(name) = known_name(text, member, &KNOWN)? {
+        if let Some(name) = known_name(text, member.key, &KNOWN)? {
             kinds.extend(ListKind::ALL.into_iter().find(|kind| kind.member() == name));
         }
     }
@@ -219,10 +229,10 @@ pub fn kinds_by_shape(text: &str, result: Span) -> Result<Vec<ListKind>, Unlista
 }
 
 /// The name of a member if it is one of these; an error if it only resembles one.
-fn known_name(text: &str, member: Member, known: &[&'static str]) -> Result<Option<&'static str>, Unlistable> {
-    let key = unescape(member.key.of(text));
-    match known.iter().find(|name| **name == key) {
-        None if resembles(&key, known) => Err(ListFault::CaseVariant.at(member.span())),
+fn known_name(text: &str, key: Span, known: &[&'static str]) -> Result<Option<&'static str>, Unlistable> {
+    let name = unescape(key.of(text));
+    match known.iter().find(|known| **known == name) {
+        None if resembles(&name, known) => Err(ListFault::CaseVariant.at(key)),
         found => Ok(found.copied()),
     }
 }

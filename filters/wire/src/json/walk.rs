@@ -66,8 +66,8 @@ impl Iterator for Members<'_> {
     type Item = Member;
 
     fn next(&mut self) -> Option<Member> {
-        let key = self.0.value(b",")?;
-        let value = self.0.value(b":")?;
+        let key = self.0.value(b',')?;
+        let value = self.0.value(b':')?;
         Some(Member { key: key.without_quotes(), value })
     }
 }
@@ -76,33 +76,56 @@ impl Iterator for Elements<'_> {
     type Item = Span;
 
     fn next(&mut self) -> Option<Span> {
-        self.0.value(b",")
+        self.0.value(b',')
     }
 }
 
+/// Where a walk is. It may go into containers on its way, instead of past them: so each byte is looked at once.
 #[derive(Debug, Clone)]
-struct Walk<'t> {
-    /// The text up to the container's closing bracket.
+pub(crate) struct Walk<'t> {
+    /// The text up to the outermost container's closing bracket.
     bytes: &'t [u8],
     at: usize,
 }
 
 impl<'t> Walk<'t> {
-    fn new(text: &'t str, container: Span, bracket: u8) -> Self {
+    /// Inside of a container that begins with this bracket; at the end of nothing if it is another.
+    pub(crate) fn new(text: &'t str, container: Span, bracket: u8) -> Self {
         let inside = container.without_quotes();
         let fits = container.of(text).as_bytes().first() == Some(&bracket);
         let bytes = if fits { text.as_bytes().get(..inside.end) } else { None };
         Self { bytes: bytes.unwrap_or_default(), at: inside.start }
     }
 
-    /// The next value, behind white space and the sign that parts it from the one before.
-    fn value(&mut self, sign: &[u8; 1]) -> Option<Span> {
-        while matches!(self.bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r')
-            || self.bytes.get(self.at) == sign.first()
+    /// Goes into the next value, which a sign parts from the one before, if it begins with this bracket; says where it
+    /// begins. If it does not, the value is still the next.
+    pub(crate) fn enter(&mut self, sign: u8, bracket: u8) -> Option<usize> {
+        let start = self.skip_to_value(sign)?;
+        (self.bytes.get(start) == Some(&bracket)).then(|| {
+            self.step();
+            start
+        })
+    }
+
+    /// Goes behind the bracket of the container that was entered last and whose values are all read; says where that is.
+    pub(crate) fn leave(&mut self) -> usize {
+        self.step();
+        self.at
+    }
+
+    /// Behind white space and the sign that parts a value from the one before. `None` at the end of the text.
+    fn skip_to_value(&mut self, sign: u8) -> Option<usize> {
+        while matches!(*self.bytes.get(self.at)?, b' ' | b'\t' | b'\n' | b'\r')
+            || self.bytes.get(self.at) == Some(&sign)
         {
             self.step();
         }
-        let start = self.at;
+        Some(self.at)
+    }
+
+    /// The next value, which a sign parts from the one before; `None` at the end of the container.
+    pub(crate) fn value(&mut self, sign: u8) -> Option<Span> {
+        let start = self.skip_to_value(sign)?;
         match self.bytes.get(self.at)? {
             b'"' => self.string(),
             b'{' | b'[' => self.container(),

@@ -24,7 +24,7 @@ pub struct InputRequest<'t> {
 pub fn input_requests(text: &str, result: Span) -> Result<Vec<InputRequest<'_>>, Unlistable> {
     let mut requests = None;
     for member in members(text, result) {
-        if known_name(text, member, &["inputRequests"])?.is_some() {
+        if known_name(text, member.key, &["inputRequests"])?.is_some() {
             requests = Some(member.value);
         }
     }
@@ -41,7 +41,7 @@ fn read(text: &str, member: Member) -> Result<InputRequest<'_>, Unlistable> {
     }
     let mut method = None;
     for inner in members(text, member.value) {
-        if known_name(text, inner, &["method"])?.is_some() {
+        if known_name(text, inner.key, &["method"])?.is_some() {
             method = Some(inner.value);
         }
     }

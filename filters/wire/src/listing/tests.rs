@@ -204,4 +204,55 @@ proptest! {
         let read = names(&result, ListKind::Tools).unwrap();
         prop_assert_eq!(read, listed.into_iter().map(|(name, _, _)| name).collect::<Vec<_>>());
     }
+
+    /// What is read and what is not, against the definition on the tree.
+    #[test]
+    fn reads_what_the_definition_reads(
+        members in prop::collection::btree_map(
+            "tools|Tools|cacheScope|CACHESCOPE|name|tool\u{17f}",
+            prop::collection::vec(entry(), 0..3),
+            0..3,
+        ),
+        as_object in any::<u8>(),
+    ) {
+        let mut tree = serde_json::json!({ "x": 1 });
+        for (key, entries) in &members {
+            tree[key] = if as_object == 0 { serde_json::json!({ "a": entries }) } else { serde_json::json!(entries) };
+        }
+        prop_assert_eq!(names(&tree.to_string(), ListKind::Tools).ok(), by_definition(&tree));
+    }
+}
+
+fn entry() -> impl Strategy<Value = serde_json::Value> {
+    let value = prop_oneof![
+        4 => "[a-c]{0,2}".prop_map(serde_json::Value::from),
+        1 => Just(serde_json::json!("a\0")),
+        1 => Just(serde_json::json!({"name": "b"})),
+        1 => Just(serde_json::Value::Null),
+    ];
+    prop_oneof![
+        9 => ("[a-c]", prop::collection::btree_map("Name|uri|inputSchema|INPUTSCHEMA|x|y|z", value.clone(), 0..2)).prop_map(
+            |(name, members)| {
+                let mut entry = serde_json::json!(members);
+                entry["name"] = name.into();
+                entry
+            }
+        ),
+        2 => prop::collection::btree_map("name|nam\u{e9}", value.clone(), 0..2).prop_map(|members| serde_json::json!(members)),
+        1 => value,
+    ]
+}
+
+fn by_definition(result: &serde_json::Value) -> Option<Vec<String>> {
+    let clear = |object: &serde_json::Map<String, serde_json::Value>, known: &[&str]| {
+        let variant =
+            |key: &str, known: &str| key != known && key.to_lowercase().replace('\u{17f}', "s") == known.to_lowercase();
+        !object.keys().any(|key| known.iter().any(|known| variant(key, known)))
+    };
+    let result = result.as_object().filter(|result| clear(result, &["tools", "cacheScope"]))?;
+    let read = |entry: &serde_json::Value| {
+        let entry = entry.as_object().filter(|entry| clear(entry, &["name", "inputSchema"]))?;
+        entry.get("name")?.as_str().filter(|name| !name.contains('\0')).map(str::to_owned)
+    };
+    result.get("tools")?.as_array()?.iter().map(read).collect()
 }
