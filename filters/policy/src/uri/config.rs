@@ -11,6 +11,9 @@ use super::host;
 /// hosts or paths (`https:/example.com`, `http://0x7f.1/`, `http://%65xample.com/`, `file:////host/share`), or that
 /// does what only an entry in `allow` permits.
 ///
+/// A URI that another one carries (`jar:http://…`, `?url=…`) is not looked at: where a server follows such, list the
+/// `schemes` that it needs.
+///
 /// Only whole URIs are held against these rules. A resource template (`file:///{path}`, RFC 6570) is no URI before it
 /// is expanded, and may become any: templates are matched by the patterns of `resources` alone, and what is read in the
 /// end is a URI again.
