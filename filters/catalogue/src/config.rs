@@ -19,6 +19,8 @@ pub struct CatalogueConfig {
     pub max_tools: u32,
     /// The longest input schema, in bytes, that is remembered.
     pub max_tool_bytes: u32,
+    /// The most bytes of names and input schemas that are remembered of one server; of more, those listed first.
+    pub max_bytes: u32,
     /// Definitions that win over what a server lists.
     pub tools: Vec<ToolConfig>,
 }
@@ -32,6 +34,7 @@ impl Default for CatalogueConfig {
             max_servers: 16,
             max_tools: 2048,
             max_tool_bytes: 64 << 10,
+            max_bytes: 8 << 20,
             tools: Vec::new(),
         }
     }

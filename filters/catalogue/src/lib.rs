@@ -5,10 +5,18 @@
 
 #![forbid(unsafe_code)]
 
+mod catalogue;
+mod compiled;
 mod config;
+mod schema;
 mod server;
+mod store;
+mod tool;
 mod violation;
 
+pub use catalogue::Catalogue;
 pub use config::{CatalogueConfig, SchemaMode, ToolConfig, UnknownTools};
 pub use server::ServerKey;
+pub use store::Learned;
+pub use tool::Tool;
 pub use violation::{Unusable, Violation};

@@ -18,6 +18,14 @@ impl ServerKey {
         };
         Self(half(0) << 64 | half(1))
     }
+
+    pub(crate) const fn to_bits(self) -> u128 {
+        self.0
+    }
+
+    pub(crate) const fn from_bits(bits: u128) -> Self {
+        Self(bits)
+    }
 }
 
 #[cfg(test)]

@@ -6,6 +6,9 @@ pub enum Violation {
     /// The arguments do not fit. JSON pointer (RFC 6901) into the tool's `inputSchema`: the keyword that says so.
     #[error("the arguments do not fit the tool's input schema at `{0}`")]
     Unfit(String),
+    /// To tell would take more work than one call may cost, or the arguments are nested too deeply.
+    #[error("the arguments cannot be held against the tool's input schema with bounded work")]
+    TooComplex,
     /// There is no schema to hold them against.
     #[error(transparent)]
     Unusable(#[from] Unusable),
@@ -23,6 +26,6 @@ pub enum Unusable {
         /// JSON pointer (RFC 6901) into `inputSchema`.
         pointer: String,
         /// What is wrong there.
-        problem: String,
+        problem: &'static str,
     },
 }

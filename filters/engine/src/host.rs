@@ -10,7 +10,8 @@ pub trait Host {
     fn property(&self, path: &[&str]) -> Option<Vec<u8>>;
     /// The value under a key of the shared store, and its version for [`Host::store_set`].
     fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)>;
-    /// Writes a value: only over the given version when there is one.
+    /// Writes a value. Given a version, it replaces that one alone; where there is no value yet, it writes in any case, as
+    /// Envoy does: a version that no value has makes a value that is not there, and replaces none.
     ///
     /// # Errors
     /// [`StoreError::Changed`] when another worker wrote in between, [`StoreError::Refused`] when the host would not.
