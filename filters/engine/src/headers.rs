@@ -142,3 +142,13 @@ impl KeptHeaders {
         std::str::from_utf8(self.all(":authority").next().unwrap_or_default()).unwrap_or_default()
     }
 }
+
+impl<'h> FromIterator<(&'h [u8], &'h [u8])> for KeptHeaders {
+    fn from_iter<I: IntoIterator<Item = (&'h [u8], &'h [u8])>>(lines: I) -> Self {
+        let mut kept = Self::default();
+        for (name, value) in lines {
+            kept.push(name, value);
+        }
+        kept
+    }
+}

@@ -6,12 +6,14 @@
 
 #![forbid(unsafe_code)]
 
+mod condition;
 mod config;
 mod decide;
 mod stage;
 mod subject;
 mod uri;
 
+pub use condition::{Condition, Truth, Wants};
 pub use config::{Default, Effect, Mode, PolicyConfig, RuleConfig};
 pub use decide::{Policy, Ruling};
 pub use stage::PolicyStage;

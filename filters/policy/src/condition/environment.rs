@@ -1,0 +1,248 @@
+//! What a condition may name, and where each of it comes from.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::IpAddr;
+use std::sync::OnceLock;
+
+use cel::common::types::{CelBool, CelMap, CelMapKey, CelString};
+use cel::common::value::{CowVal, Val};
+use cel::context::VariableResolver;
+use meshward_engine::{KeptHeaders, Target};
+use meshward_wire::revision::Revision;
+
+use super::bound;
+use super::tree::{self, Index, Object, Place};
+use crate::subject::{Direction, Known, Subject};
+
+/// A text of the message, the connection or the request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Field {
+    Method,
+    Tool,
+    Prompt,
+    Uri,
+    Client,
+    Revision,
+    Session,
+    Direction,
+    PeerId,
+    PeerAddress,
+    Path,
+    Host,
+}
+
+/// A map of things that a condition names itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Root {
+    Args,
+    Meta,
+    Claims,
+    Headers,
+}
+
+/// What a name stands for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Meaning {
+    Field(Field),
+    Root(Root),
+}
+
+/// The variables with members of any name.
+pub(super) const ROOTS: [(&str, Root); 3] = [("args", Root::Args), ("meta", Root::Meta), ("jwt", Root::Claims)];
+
+/// The variables with declared members.
+pub(super) const OBJECTS: [(&str, &[(&str, Meaning)]); 3] = [
+    (
+        "mcp",
+        &[
+            ("method", Meaning::Field(Field::Method)),
+            ("tool", Meaning::Field(Field::Tool)),
+            ("prompt", Meaning::Field(Field::Prompt)),
+            ("uri", Meaning::Field(Field::Uri)),
+            ("client", Meaning::Field(Field::Client)),
+            ("revision", Meaning::Field(Field::Revision)),
+            ("session", Meaning::Field(Field::Session)),
+            ("direction", Meaning::Field(Field::Direction)),
+        ],
+    ),
+    ("peer", &[("id", Meaning::Field(Field::PeerId)), ("address", Meaning::Field(Field::PeerAddress))]),
+    (
+        "request",
+        &[
+            ("path", Meaning::Field(Field::Path)),
+            ("host", Meaning::Field(Field::Host)),
+            ("headers", Meaning::Root(Root::Headers)),
+        ],
+    ),
+];
+
+/// The declared members of a variable.
+pub(super) fn object(name: &str) -> Option<&'static [(&'static str, Meaning)]> {
+    OBJECTS.iter().find(|(object, _)| *object == name).map(|(_, members)| *members)
+}
+
+/// What a condition is evaluated on.
+#[derive(Debug)]
+pub(super) struct Facts<'s> {
+    subject: &'s Subject<'s>,
+    args: Document<'s>,
+    meta: Document<'s>,
+    address: OnceLock<String>,
+}
+
+/// `args` or `meta`, with the places of its members once they are asked for.
+#[derive(Debug)]
+struct Document<'s> {
+    known: Known<'s>,
+    index: OnceLock<Index<'s>>,
+}
+
+impl<'s> Document<'s> {
+    const fn new(known: Known<'s>) -> Self {
+        Self { known, index: OnceLock::new() }
+    }
+
+    fn value<'b>(&'b self) -> Option<Box<dyn Val + 'b>> {
+        match self.known {
+            Known::Unknown => None,
+            Known::Absent => Some(Box::new(Object::new(Place::Text("{}")))),
+            Known::Json(text) => {
+                let text = text.trim_ascii();
+                if !text.starts_with('{') {
+                    return tree::value(Place::Text(text)).ok();
+                }
+                if self.index.get().is_none() {
+                    bound::read(text.len()).ok()?;
+                }
+                Some(Box::new(Object::new(Place::Indexed(self.index.get_or_init(|| Index::new(text))))))
+            }
+        }
+    }
+}
+
+/// What is not known of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Unknowns {
+    pub(super) args: bool,
+    pub(super) meta: bool,
+    /// The URI is any expansion of a template.
+    pub(super) uri: bool,
+}
+
+impl Unknowns {
+    /// Whether they have one in common.
+    pub(super) const fn meet(self, other: Self) -> bool {
+        self.args && other.args || self.meta && other.meta || self.uri && other.uri
+    }
+}
+
+impl<'s> Facts<'s> {
+    pub(super) const fn of(subject: &'s Subject<'s>) -> Self {
+        Self {
+            subject,
+            args: Document::new(subject.arguments),
+            meta: Document::new(subject.meta),
+            address: OnceLock::new(),
+        }
+    }
+
+    pub(super) fn unknowns(&self) -> Unknowns {
+        Unknowns {
+            args: self.subject.arguments == Known::Unknown,
+            meta: self.subject.meta == Known::Unknown,
+            uri: self.subject.is_template,
+        }
+    }
+
+    fn field(&self, field: Field) -> Option<&str> {
+        let subject = self.subject;
+        Some(match (field, &subject.target) {
+            (Field::Method, _) => subject.method,
+            (Field::Tool, Target::Tool(name)) | (Field::Prompt, Target::Prompt(name)) => name,
+            (Field::Uri, Target::Resource(uri)) => uri,
+            // Several: a condition says nothing of them all.
+            (Field::Uri, Target::Resources(_)) => return None,
+            (Field::Tool | Field::Prompt | Field::Uri, _) => "",
+            (Field::Client, _) => subject.client.unwrap_or_default(),
+            (Field::Revision, _) => subject.revision.map_or("", Revision::as_str),
+            (Field::Session, _) => subject.session.unwrap_or_default(),
+            (Field::Direction, _) => match subject.direction {
+                Direction::Client => "client",
+                Direction::Server => "server",
+            },
+            (Field::PeerId, _) => subject.caller.peer.as_deref().unwrap_or_default(),
+            (Field::PeerAddress, _) => {
+                self.address.get_or_init(|| subject.caller.source.map(|ip: IpAddr| ip.to_string()).unwrap_or_default())
+            }
+            (Field::Path, _) => subject.request.path,
+            (Field::Host, _) => subject.request.host,
+        })
+    }
+
+    fn root<'b>(&'b self, root: Root) -> Option<Box<dyn Val + 'b>> {
+        match root {
+            Root::Args => self.args.value(),
+            Root::Meta => self.meta.value(),
+            Root::Claims => Some(Box::new(Object::new(match &self.subject.caller.claims {
+                Some(claims) => Place::Claims(claims),
+                None => Place::Text("{}"),
+            }))),
+            Root::Headers => all_headers(self.subject.request.headers),
+        }
+    }
+}
+
+/// `None`: one of them is not UTF-8, or there are too many for the bound.
+fn all_headers<'b>(headers: &'b KeptHeaders) -> Option<Box<dyn Val + 'b>> {
+    let mut fields: BTreeMap<String, String> = BTreeMap::new();
+    for (name, line) in headers.iter() {
+        bound::spend(1).ok()?;
+        bound::write(name.len().saturating_add(line.len())).ok()?;
+        let line = std::str::from_utf8(line).ok()?;
+        let text = fields.entry(std::str::from_utf8(name).ok()?.to_ascii_lowercase());
+        text.and_modify(|text| {
+            text.push(',');
+            text.push_str(line);
+        })
+        .or_insert_with(|| line.to_owned());
+    }
+    let entry = |(name, text): (String, String)| {
+        (CelMapKey::String(CelString::from(name)), Box::new(CelString::from(text)) as Box<dyn Val + 'b>)
+    };
+    Some(Box::new(CelMap::from(fields.into_iter().map(entry).collect::<HashMap<_, _>>())))
+}
+
+/// A variable of a plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Variable {
+    Field(Field),
+    Root(Root),
+    /// A header field, by its name.
+    Header(String),
+    /// Whether there is this header field.
+    HasHeader(String),
+    /// A value of the condition's own.
+    Constant(usize),
+}
+
+/// The variables of a plan: it names them by `@` and their places here.
+#[derive(Debug)]
+pub(super) struct Scope<'b> {
+    pub(super) facts: &'b Facts<'b>,
+    pub(super) variables: &'b [Variable],
+    pub(super) constants: &'b [Box<dyn Val>],
+}
+
+impl VariableResolver for Scope<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        let place: usize = name.strip_prefix('@')?.parse().ok()?;
+        let headers = self.facts.subject.request.headers;
+        Some(match self.variables.get(place)? {
+            Variable::Field(field) => CowVal::owned(CelString::from(self.facts.field(*field)?)),
+            Variable::Root(root) => CowVal::Owned(self.facts.root(*root)?),
+            Variable::Header(name) => CowVal::owned(CelString::from(headers.text(name)?)),
+            Variable::HasHeader(name) => CowVal::owned(CelBool::from(headers.all(name).next().is_some())),
+            Variable::Constant(place) => CowVal::Borrowed(self.constants.get(*place)?.as_ref()),
+        })
+    }
+}

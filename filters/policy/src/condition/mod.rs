@@ -1,0 +1,110 @@
+//! The conditions of rules (`when`), in the Common Expression Language (CEL, <https://github.com/google/cel-spec>).
+//!
+//! A condition is compiled once, when the configuration loads, against the names that [`environment`] declares; what it
+//! says wrongly is found there, with its place. Evaluation works on the text of the message where it stands, takes no
+//! more steps than [`bound`] allows, recurses no deeper than the condition is nested, and answers [`Truth::Error`] for
+//! everything that has no value. It keeps nothing, and says nothing of the values it has seen.
+
+mod bound;
+mod check;
+mod environment;
+mod fault;
+mod functions;
+mod kinds;
+mod logic;
+mod operators;
+mod text;
+mod tree;
+mod words;
+
+use std::fmt::{self, Debug, Formatter};
+use std::sync::Arc;
+
+use cel::parser::PrattParser;
+use cel::{Context, Env};
+use meshward_engine::HeaderDemand;
+
+use self::check::Plan;
+use self::environment::{Facts, Scope};
+use self::fault::Fault;
+use self::logic::Evaluation;
+use self::words::Words;
+use crate::subject::Subject;
+
+/// A compiled condition.
+pub struct Condition {
+    plan: Plan,
+    env: Arc<Env>,
+}
+
+/// What a condition is of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// It depends on arguments that are not known.
+    Unknown,
+    /// It has no value: a member is not there, an operator does not fit its operands, or the bound is reached.
+    Error,
+}
+
+/// What a condition looks at, besides what the message itself says.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wants {
+    /// The call's arguments.
+    pub arguments: bool,
+    /// `params._meta`.
+    pub meta: bool,
+    /// The claims of the token.
+    pub claims: bool,
+    /// The identity of the mTLS peer.
+    pub peer: bool,
+    /// The address the request comes from.
+    pub source: bool,
+    /// Fields of the request's header.
+    pub headers: HeaderDemand,
+}
+
+impl Condition {
+    /// Compiles a condition.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, each as `line:column: message`.
+    pub fn compile(source: &str) -> Result<Self, Vec<String>> {
+        let render = |faults: Vec<Fault>| faults.iter().map(|fault| fault.render(source)).collect::<Vec<_>>();
+        let words = Words::read(source).map_err(|fault| render(vec![fault]))?;
+        let expr = PrattParser::default().parse(source).map_err(|errors| {
+            let place =
+                |error: &cel::ParseError| format!("{}:{}: {}", error.pos.0.max(1), error.pos.1.max(1), error.msg);
+            errors.errors.iter().map(place).collect::<Vec<_>>()
+        })?;
+        let env = functions::environment().map_err(|error| vec![error.to_string()])?;
+        let plan = check::check(&expr, words, &env).map_err(render)?;
+        Ok(Self { plan, env })
+    }
+
+    /// What it looks at.
+    #[must_use]
+    pub const fn wants(&self) -> &Wants {
+        &self.plan.wants
+    }
+
+    /// Evaluates it on a message. Where arguments are not known, it is [`Truth::Unknown`] unless the rest decides.
+    #[must_use]
+    pub fn evaluate(&self, subject: &Subject<'_>) -> Truth {
+        let facts = Facts::of(subject);
+        let scope = Scope { facts: &facts, variables: &self.plan.variables, constants: &self.plan.constants };
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        context.set_variable_resolver(&scope);
+        Evaluation::new(context, facts.unknowns(), self.plan.parts).run(&self.plan.logic)
+    }
+}
+
+impl Debug for Condition {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Condition").field("plan", &self.plan).finish_non_exhaustive()
+    }
+}
