@@ -23,7 +23,7 @@ pub(super) const MAX_DEPTH: usize = 40;
 pub(super) const MAX_LOOPS: usize = 3;
 
 /// Bytes of a compiled pattern of `matches`.
-pub(super) const MAX_PATTERN: usize = 64 << 10;
+pub(super) const MAX_PATTERN: usize = 32 << 10;
 
 /// Levels of lists and maps that are compared with one another, or weighed.
 pub(super) const MAX_NESTING: usize = 80;
@@ -84,17 +84,18 @@ pub(super) fn spend(steps: usize) -> Result<(), ExecutionError> {
 
 /// For passing over so many bytes.
 pub(super) fn read(bytes: usize) -> Result<(), ExecutionError> {
-    spend(bytes / READ)
+    spend((bytes / READ).saturating_add(1))
 }
 
 /// For making so many bytes, before they are made.
 pub(super) fn write(bytes: usize) -> Result<(), ExecutionError> {
-    spend(bytes / WRITTEN)
+    spend((bytes / WRITTEN).saturating_add(1))
 }
 
-/// For looking for a pattern of so many letters: at worst, all of its states are visited for every letter.
+/// For looking for a pattern that has so many bytes when compiled: at worst, all of its states are visited for every
+/// letter.
 pub(super) fn search(bytes: usize, pattern: usize) -> Result<(), ExecutionError> {
-    spend((bytes / 16).saturating_add(1).saturating_mul((pattern / 8).saturating_add(1)))
+    spend((bytes / WRITTEN).saturating_add(1).saturating_mul((pattern / 128).saturating_add(1)))
 }
 
 /// For copying a value, or handing it to a function that takes time in proportion to it.

@@ -9,11 +9,10 @@ use cel::common::types::CelList;
 use cel::common::value::Val;
 use cel::{Context, Env, IdedExpr, Value};
 use meshward_engine::HeaderDemand;
-use regex_lite::{Regex, RegexBuilder};
 use std::sync::Arc;
 
 use super::Wants;
-use super::bound::{self, MAX_DEPTH, MAX_LOOPS, MAX_PATTERN};
+use super::bound::{self, MAX_DEPTH, MAX_LOOPS};
 use super::environment::{self, Field, Meaning, Root, Unknowns, Variable};
 use super::fault::{Fault, suggestion};
 use super::functions::{Form, SIGNATURES, Signature};
@@ -638,9 +637,9 @@ impl Checker<'_> {
         let Some(pattern) = constant(&pattern) else {
             return self.wrong(at, "the pattern of \"matches\" must be a constant string".to_owned());
         };
-        match compile(pattern) {
-            Ok(regex) => {
-                let pattern = self.constant(Box::new(Pattern(regex)));
+        match Pattern::new(pattern) {
+            Ok(pattern) => {
+                let pattern = self.constant(Box::new(pattern));
                 (call("@matches", vec![subject.0, pattern]), Typed::of(Kinds::BOOL))
             }
             Err(error) => self.wrong(at, format!("the pattern of \"matches\": {error}")),
@@ -663,10 +662,6 @@ fn is_place(lowered: &IdedExpr) -> bool {
         Expr::Call(call) if call.func_name == signs::INDEX => call.args.first().is_some_and(is_place),
         _ => false,
     }
-}
-
-fn compile(pattern: &str) -> Result<Regex, regex_lite::Error> {
-    RegexBuilder::new(pattern).size_limit(MAX_PATTERN).nest_limit(32).build()
 }
 
 /// What the variable of a comprehension stands for: an element of a list, a key of a map.

@@ -5,9 +5,9 @@ use cel::ExecutionError;
 use cel::common::functions::Function;
 use cel::common::types::{CelBool, CelInt, CelList, CelString, DYN_TYPE, Type};
 use cel::common::value::{CowVal, StaticVal, Val};
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 
-use super::bound;
+use super::bound::{self, MAX_PATTERN};
 
 /// The functions, with how many arguments each takes at least and at most.
 pub(super) const FUNCTIONS: [(&str, usize, usize, Function); 7] = [
@@ -22,7 +22,30 @@ pub(super) const FUNCTIONS: [(&str, usize, usize, Function); 7] = [
 
 /// A compiled pattern, as a value.
 #[derive(Debug, Clone)]
-pub(super) struct Pattern(pub(super) Regex);
+pub(super) struct Pattern {
+    regex: Regex,
+    /// Bytes, up to a power of two.
+    size: usize,
+}
+
+impl Pattern {
+    /// Compiles a pattern.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, or that it is larger than [`MAX_PATTERN`].
+    pub(super) fn new(pattern: &str) -> Result<Self, regex_lite::Error> {
+        // It does not say how large it is, but whether it is larger than this.
+        let mut size = 512;
+        loop {
+            match RegexBuilder::new(pattern).size_limit(size).nest_limit(32).build() {
+                Ok(regex) => return Ok(Self { regex, size }),
+                Err(error) if size >= MAX_PATTERN => return Err(error),
+                Err(_) => size = size.saturating_mul(2),
+            }
+        }
+    }
+}
 
 impl Val for Pattern {
     fn get_type(&self) -> &Type {
@@ -77,8 +100,8 @@ fn steps<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, E
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
     let subject = text(&arguments, 0)?;
     let pattern = arguments.get(1).and_then(|pattern| pattern.downcast_ref::<Pattern>()).ok_or_else(bound::error)?;
-    bound::search(subject.len(), pattern.0.as_str().len())?;
-    Ok(CowVal::owned(CelBool::from(pattern.0.is_match(subject))))
+    bound::search(subject.len(), pattern.size)?;
+    Ok(CowVal::owned(CelBool::from(pattern.regex.is_match(subject))))
 }
 
 fn replace<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

@@ -143,14 +143,9 @@ impl<'t> Array<'t> {
     fn element(&self, position: usize) -> Result<Box<dyn Val + 't>, ExecutionError> {
         match self.place {
             Place::Text(text) => {
-                for (at, element) in json::elements(text, whole(text)).enumerate() {
-                    if at == position {
-                        return value(Place::Text(element.of(text)));
-                    }
-                    bound::spend(1)?;
-                    bound::read(element.len())?;
-                }
-                Err(bound::error())
+                let found = json::elements(text, whole(text)).nth(position);
+                bound::read(found.map_or(text.len(), |element| element.end))?;
+                found.map_or_else(|| Err(bound::error()), |element| value(Place::Text(element.of(text))))
             }
             Place::Claim(claim) => claim.get(position).map(Place::Claim).map_or_else(|| Err(bound::error()), value),
             _ => Err(bound::error()),
@@ -202,13 +197,9 @@ impl<'t> Object<'t> {
     fn find(&self, key: &str) -> Result<Option<Place<'t>>, ExecutionError> {
         Ok(match self.place {
             Place::Text(text) => {
-                for member in json::members(text, whole(text)) {
-                    bound::read(member.span().len())?;
-                    if is_key(member.key.of(text), key) {
-                        return Ok(Some(Place::Text(member.value.of(text))));
-                    }
-                }
-                None
+                let found = json::members(text, whole(text)).find(|member| is_key(member.key.of(text), key));
+                bound::read(found.map_or(text.len(), |member| member.value.end))?;
+                found.map(|member| Place::Text(member.value.of(text)))
             }
             Place::Indexed(index) => {
                 bound::spend(index.members.len() / 16)?;

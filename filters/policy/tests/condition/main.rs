@@ -1,5 +1,7 @@
 //! Conditions: what they mean, what is refused, what they cost at most.
 
+mod bound;
 mod compile;
+mod properties;
 mod support;
 mod values;
