@@ -6,6 +6,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
 use super::body::cut;
+use super::caller::Caller;
 use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
 pub use super::format::{ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart};
 
@@ -25,6 +26,8 @@ pub struct Case {
     pub modes: Vec<Mode>,
     /// Downstream protocols.
     pub http: Vec<Http>,
+    /// Who the client is.
+    pub caller: Caller,
     /// What the client sends.
     pub request: Request,
     /// What the upstream answers.
@@ -109,12 +112,14 @@ impl Case {
         if request.raw.is_some() && spec.http != [Http::One] {
             bail!("request: raw bytes are HTTP/1.1: the case needs `http: [1]`");
         }
+        spec.caller.validate(&request)?;
         Ok(Self {
             name,
             file,
             config: spec.config,
             modes: spec.modes,
             http: spec.http,
+            caller: spec.caller,
             request,
             answer: answer(spec.answer).context("answer")?,
             expect: spec.expect,

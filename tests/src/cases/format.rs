@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::body::BodySpec;
+use super::caller::Caller;
 
 /// What one case says.
 #[derive(Debug, Clone, Deserialize)]
@@ -21,6 +22,9 @@ pub(super) struct CaseSpec {
     /// Downstream protocols; both unless the case says otherwise.
     #[serde(default = "both_protocols")]
     pub(super) http: Vec<Http>,
+    /// Who the client is.
+    #[serde(default)]
+    pub(super) caller: Caller,
     /// What the client sends.
     #[serde(default)]
     pub(super) request: RequestSpec,
@@ -53,7 +57,7 @@ pub enum Mode {
 pub enum Http {
     /// HTTP/1.1.
     One,
-    /// HTTP/2, without TLS.
+    /// HTTP/2.
     Two,
 }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
+use bytes::Bytes;
 use host_harness::{
     Event, Frame, HeaderMap, Host as Machine, HostOptions, Module, Optimize, PluginConfig, Properties, StreamId, Worker,
 };
@@ -91,7 +92,12 @@ struct Exchange {
 impl Exchange {
     fn play(worker: &mut Worker, run: &Run<'_>) -> Observed {
         let mut exchange = Self::default();
-        let stream = worker.open(Properties::new());
+        let mut properties = Properties::new();
+        for (path, value) in run.case.caller.properties(&run.case.request) {
+            let path: Vec<_> = path.iter().map(String::as_str).collect();
+            properties.set(&path, Bytes::from(value));
+        }
+        let stream = worker.open(properties);
         exchange.request(worker, stream, frames::request(run));
         if exchange.delivered && !exchange.over {
             exchange.respond(worker, stream, run);

@@ -4,6 +4,7 @@
 //! client and the upstream saw, [`judge`] compares that with what the file says, and [`report`] lists every failure.
 
 mod body;
+pub mod caller;
 pub mod case;
 mod counts;
 pub mod cut;

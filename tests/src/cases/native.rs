@@ -9,6 +9,7 @@ use meshward_engine::{
     BodyDemand, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply, StoreError,
 };
 
+use super::caller::Property;
 use super::case::Field;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
@@ -42,7 +43,7 @@ impl Host for NativeHost {
                     pipeline
                 }
             };
-            let mut played_one = One::new(pipeline);
+            let mut played_one = One::new(pipeline, run);
             played_one.play(run);
             for key in played_one.counted {
                 let counted = played.counts.entry(key).or_default();
@@ -58,6 +59,7 @@ impl Host for NativeHost {
 #[derive(Debug)]
 struct One {
     exchange: Exchange,
+    world: Surroundings,
     seen: Observed,
     counted: Vec<(String, bool)>,
     /// A reply took the place of the exchange.
@@ -73,13 +75,19 @@ struct Step {
 }
 
 impl One {
-    fn new(pipeline: Rc<Pipeline>) -> Self {
-        Self { exchange: Exchange::new(pipeline), seen: Observed::default(), counted: Vec::new(), replied: false }
+    fn new(pipeline: Rc<Pipeline>, run: &Run<'_>) -> Self {
+        Self {
+            exchange: Exchange::new(pipeline),
+            world: Surroundings { properties: run.case.caller.properties(&run.case.request) },
+            seen: Observed::default(),
+            counted: Vec::new(),
+            replied: false,
+        }
     }
 
     fn handle(&mut self, input: Input<'_>) -> Step {
         let mut effects = Effects::default();
-        self.exchange.handle(input, &mut Nothing, &mut effects);
+        self.exchange.handle(input, &mut self.world, &mut effects);
         let mut step = Step { go_on: effects.flow == Flow::Continue, replacement: None, edits: Vec::new() };
         for effect in effects.list {
             match effect {
@@ -235,11 +243,13 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
     }
 }
 
-/// A world without time, chance, properties or a store.
+/// A world without time, chance or a store; but it knows the caller.
 #[derive(Debug)]
-struct Nothing;
+struct Surroundings {
+    properties: Vec<Property>,
+}
 
-impl World for Nothing {
+impl World for Surroundings {
     fn now(&self) -> u64 {
         0
     }
@@ -248,8 +258,8 @@ impl World for Nothing {
         false
     }
 
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
+    fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
+        self.properties.iter().find(|(known, _)| known == path).map(|(_, value)| value.clone())
     }
 
     fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {

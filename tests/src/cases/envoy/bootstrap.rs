@@ -1,16 +1,38 @@
 //! Envoy's configuration for the cases: the sidecar that we ship, once for each configuration and mode.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
-/// One listener: a configuration document of the module and whether headers are held.
+use super::authority::Authority;
+use crate::cases::case::Mode;
+use crate::cases::observed::Run;
+
+/// One listener: a configuration document of the module, whether headers are held, and what callers prove themselves with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Setup {
-    pub(super) document: String,
-    pub(super) hold: bool,
+    document: String,
+    hold: bool,
+    mtls: bool,
+    jwt: bool,
+    filter_state: BTreeMap<String, String>,
+}
+
+impl Setup {
+    /// What a run needs.
+    pub(super) fn new(run: &Run<'_>) -> Self {
+        let caller = &run.case.caller;
+        Self {
+            document: run.case.document(run.mode),
+            hold: run.mode == Mode::Hold,
+            mtls: caller.peer.is_some(),
+            jwt: caller.jwt.is_some() || caller.unverified_jwt.is_some(),
+            filter_state: caller.filter_state.clone(),
+        }
+    }
 }
 
 /// The listener's name.
@@ -19,12 +41,18 @@ pub(super) fn name(index: usize) -> String {
 }
 
 /// Puts the listeners together. All plugins share a VM, as they would in a sidecar.
-pub(super) fn bootstrap(mut sidecar: Value, setups: &[Setup], upstream: SocketAddr, module: &Path) -> Result<Value> {
+pub(super) fn bootstrap(
+    mut sidecar: Value,
+    setups: &[Setup],
+    upstream: SocketAddr,
+    module: &Path,
+    authority: &Authority,
+) -> Result<Value> {
     let template = sidecar.pointer("/static_resources/listeners/0").context("no listener")?.clone();
     let listeners = setups
         .iter()
         .enumerate()
-        .map(|(index, setup)| listener(template.clone(), &name(index), setup, module))
+        .map(|(index, setup)| listener(template.clone(), &name(index), setup, module, authority))
         .collect::<Result<Vec<_>>>()?;
     *sidecar.pointer_mut("/static_resources/listeners").context("no listeners")? = Value::Array(listeners);
     let address = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
@@ -33,7 +61,7 @@ pub(super) fn bootstrap(mut sidecar: Value, setups: &[Setup], upstream: SocketAd
     Ok(sidecar)
 }
 
-fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path) -> Result<Value> {
+fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path, authority: &Authority) -> Result<Value> {
     let manager = "/filter_chains/0/filters/0/typed_config";
     let plugin = format!("{manager}/http_filters/0/typed_config/config");
     for (pointer, value) in [
@@ -46,5 +74,36 @@ fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path) -> Re
     ] {
         *listener.pointer_mut(&pointer).with_context(|| format!("the sidecar has no {pointer}"))? = value;
     }
+    if setup.mtls {
+        let chain =
+            listener.pointer_mut("/filter_chains/0").and_then(Value::as_object_mut).context("no filter chain")?;
+        chain.insert("transport_socket".to_owned(), authority.transport_socket());
+    }
+    let filters = format!("{manager}/http_filters");
+    let filters = listener.pointer_mut(&filters).and_then(Value::as_array_mut).context("no HTTP filters")?;
+    if setup.jwt {
+        filters.insert(0, authority.jwt_filter());
+    }
+    if !setup.filter_state.is_empty() {
+        filters.insert(0, filter_state(&setup.filter_state));
+    }
     Ok(listener)
+}
+
+/// A filter that puts texts into the filter state.
+fn filter_state(texts: &BTreeMap<String, String>) -> Value {
+    let objects = texts.iter().map(|(key, text)| {
+        json!({
+            "object_key": key,
+            "factory_key": "envoy.string",
+            "format_string": {"text_format_source": {"inline_string": text}}
+        })
+    });
+    json!({
+        "name": "envoy.filters.http.set_filter_state",
+        "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.set_filter_state.v3.Config",
+            "on_request_headers": objects.collect::<Vec<_>>()
+        }
+    })
 }

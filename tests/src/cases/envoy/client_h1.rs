@@ -1,11 +1,9 @@
 //! The HTTP/1.1 client: writes exactly the bytes of the case, and reads exactly what comes back.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result};
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 
+use super::connect::Stream;
 use super::h1::{Head, Length, Reader, chunk, last_chunk};
 use super::ledger::{Entry, MARK};
 use crate::cases::case::{Framing, Request};
@@ -15,29 +13,23 @@ use crate::cases::observed::ClientSaw;
 const MARK_PLACE: &[u8] = b"@RUN@";
 
 /// Sends a request on a connection of its own and reads the response.
-pub(super) async fn exchange(address: SocketAddr, run: usize, request: &Request, entry: &Entry) -> ClientSaw {
+pub(super) async fn exchange(stream: impl Stream, run: usize, request: &Request, entry: &Entry) -> ClientSaw {
     let mut saw = ClientSaw::default();
     let writes = writes(run, request);
-    match TcpStream::connect(address).await.context("connect") {
-        Ok(mut stream) => {
-            let _ = stream.set_nodelay(true);
-            let (input, mut output) = stream.split();
-            // Both at once: a refusal may come before the body is through, and the proxy may then stop reading.
-            let write = async {
-                for piece in writes {
-                    if output.write_all(&piece).await.is_err() || output.flush().await.is_err() {
-                        break;
-                    }
-                }
-                // The connection stays open: its end would end the exchange.
-                std::future::pending::<()>().await;
-            };
-            let read = read(Reader::new(input), &mut saw, entry);
-            let read = tokio::select! { read = read => read, () = write => Ok(()) };
-            saw.broken = read.err().map(|error| format!("{error:#}"));
+    let (input, mut output) = tokio::io::split(stream);
+    // Both at once: a refusal may come before the body is through, and the proxy may then stop reading.
+    let write = async {
+        for piece in writes {
+            if output.write_all(&piece).await.is_err() || output.flush().await.is_err() {
+                break;
+            }
         }
-        Err(error) => saw.broken = Some(format!("{error:#}")),
-    }
+        // The connection stays open: its end would end the exchange.
+        std::future::pending::<()>().await;
+    };
+    let read = read(Reader::new(input), &mut saw, entry);
+    let read = tokio::select! { read = read => read, () = write => Ok(()) };
+    saw.broken = read.err().map(|error| format!("{error:#}"));
     saw
 }
 

@@ -1,46 +1,55 @@
 //! The HTTP/2 client: one `DATA` frame for each piece of the body, and trailers.
 
-use std::net::SocketAddr;
-
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri};
-use tokio::net::TcpStream;
 
+use super::connect::Stream;
 use super::ledger::{Entry, MARK};
 use crate::cases::case::{Field, Framing, Request};
 use crate::cases::observed::ClientSaw;
 
 /// Sends a request on a connection of its own and reads the response.
-pub(super) async fn exchange(address: SocketAddr, run: usize, request: &Request, entry: &Entry) -> ClientSaw {
+pub(super) async fn exchange(
+    stream: impl Stream + 'static,
+    scheme: Scheme,
+    run: usize,
+    request: &Request,
+    entry: &Entry,
+) -> ClientSaw {
     let mut saw = ClientSaw::default();
-    if let Err(error) = attempt(address, run, request, entry, &mut saw).await {
+    if let Err(error) = attempt(stream, scheme, run, request, entry, &mut saw).await {
         saw.broken = Some(format!("{error:#}"));
     }
     saw
 }
 
-async fn attempt(address: SocketAddr, run: usize, request: &Request, entry: &Entry, saw: &mut ClientSaw) -> Result<()> {
-    let stream = TcpStream::connect(address).await.context("connect")?;
-    stream.set_nodelay(true)?;
+async fn attempt(
+    stream: impl Stream + 'static,
+    scheme: Scheme,
+    run: usize,
+    request: &Request,
+    entry: &Entry,
+    saw: &mut ClientSaw,
+) -> Result<()> {
+    let head = head(scheme, run, request)?;
     let (client, connection) = h2::client::handshake(stream).await.context("handshake")?;
     let driver = tokio::spawn(connection);
-    let result = converse(client, run, request, entry, saw).await;
+    let result = converse(client, head, request, entry, saw).await;
     driver.abort();
     result
 }
 
 async fn converse(
     client: h2::client::SendRequest<Bytes>,
-    run: usize,
+    head: http::Request<()>,
     request: &Request,
     entry: &Entry,
     saw: &mut ClientSaw,
 ) -> Result<()> {
     let mut client = client.ready().await.context("ready")?;
-    let (response, mut body) =
-        client.send_request(head(run, request)?, request.pieces.is_none()).context("send headers")?;
+    let (response, mut body) = client.send_request(head, request.pieces.is_none()).context("send headers")?;
     if let Some(pieces) = &request.pieces {
         let last = pieces.len().saturating_sub(1);
         for (index, piece) in pieces.iter().enumerate() {
@@ -69,9 +78,9 @@ async fn converse(
     Ok(())
 }
 
-fn head(run: usize, request: &Request) -> Result<http::Request<()>> {
+fn head(scheme: Scheme, run: usize, request: &Request) -> Result<http::Request<()>> {
     let mut uri = http::uri::Parts::default();
-    uri.scheme = Some(Scheme::HTTP);
+    uri.scheme = Some(scheme);
     uri.authority = Some(Authority::from_static("cases.test"));
     uri.path_and_query = Some(PathAndQuery::try_from(request.path.as_str()).context("path")?);
     let mut head = http::Request::new(());

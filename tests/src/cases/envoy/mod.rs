@@ -1,8 +1,10 @@
 //! The module in a real Envoy: one process, a listener for each configuration and mode, real sockets on both sides.
 
+mod authority;
 mod bootstrap;
 mod client_h1;
 mod client_h2;
+mod connect;
 mod h1;
 mod ledger;
 mod upstream;
@@ -13,13 +15,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use http::uri::Scheme;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
+use self::authority::Authority;
 use self::bootstrap::{Setup, bootstrap, name};
+use self::connect::connect;
 use self::ledger::{Entry, Ledger};
-use super::case::{Http, Mode, Request};
+use super::caller::Caller;
+use super::case::{Http, Request};
 use super::counts;
 use super::observed::{ClientSaw, Observed, Run};
 use super::report::{Host, Played};
@@ -61,12 +67,12 @@ impl Host for EnvoyHost {
 
 impl EnvoyHost {
     async fn play_all(&self, runs: &[Run<'_>]) -> Result<Played> {
-        let setup_of = |run: &Run<'_>| Setup { document: run.case.document(run.mode), hold: run.mode == Mode::Hold };
-        let mut setups: Vec<_> = runs.iter().map(setup_of).collect();
+        let mut setups: Vec<_> = runs.iter().map(Setup::new).collect();
         setups.sort();
         setups.dedup();
+        let authority = Arc::new(Authority::new()?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &self.module)?;
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &self.module, &authority)?;
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
         let (stop, stopped) = oneshot::channel();
@@ -77,13 +83,15 @@ impl EnvoyHost {
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut exchanges = JoinSet::new();
         for (index, run) in runs.iter().enumerate() {
-            let setup = setups.binary_search(&setup_of(run)).ok().context("a run without a listener")?;
+            let setup = setups.binary_search(&Setup::new(run)).ok().context("a run without a listener")?;
             let address = *addresses.get(&name(setup)).context("a listener without an address")?;
-            let (request, http) = (run.case.request.clone(), run.http);
-            let (room, ledger) = (Arc::clone(&room), Arc::clone(&ledger));
+            let (caller, http) = (run.case.caller.clone(), run.http);
+            let request = with_token(&run.case.request, &caller, &authority)?;
+            let (room, ledger, authority) = (Arc::clone(&room), Arc::clone(&ledger), Arc::clone(&authority));
             exchanges.spawn(async move {
                 let _place = room.acquire_owned().await;
-                (index, exchange(address, http, index, &request, &ledger).await)
+                let exchange = exchange(address, &caller, &authority, http, index, &request, &ledger);
+                (index, tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| silent()))
             });
         }
         let mut clients: Vec<_> = runs.iter().map(|_| ClientSaw::default()).collect();
@@ -114,16 +122,38 @@ impl EnvoyHost {
     }
 }
 
-async fn exchange(address: SocketAddr, http: Http, run: usize, request: &Request, ledger: &Ledger) -> ClientSaw {
+/// The request with the caller's token, where it has one.
+fn with_token(request: &Request, caller: &Caller, authority: &Authority) -> Result<Request> {
+    let mut request = request.clone();
+    let tokens = [(&caller.jwt, true), (&caller.unverified_jwt, false)];
+    for (claims, trusted) in tokens.iter().filter_map(|(claims, trusted)| Some((claims.as_ref()?, *trusted))) {
+        let token = authority.token(claims, trusted)?;
+        request.headers.push(("authorization".to_owned(), format!("Bearer {token}")));
+    }
+    Ok(request)
+}
+
+async fn exchange(
+    address: SocketAddr,
+    caller: &Caller,
+    authority: &Authority,
+    http: Http,
+    run: usize,
+    request: &Request,
+    ledger: &Ledger,
+) -> ClientSaw {
     let Some(entry) = ledger.entries.get(run) else { return ClientSaw::default() };
-    let exchange = async {
-        match http {
-            Http::One => client_h1::exchange(address, run, request, entry).await,
-            Http::Two => client_h2::exchange(address, run, request, entry).await,
-        }
+    let stream = match connect(address, caller, http, authority).await {
+        Ok(stream) => stream,
+        Err(error) => return ClientSaw { broken: Some(format!("{error:#}")), ..ClientSaw::default() },
     };
-    tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| ClientSaw {
-        broken: Some("nothing more came for a long time".to_owned()),
-        ..ClientSaw::default()
-    })
+    let scheme = if caller.peer.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    match http {
+        Http::One => client_h1::exchange(stream, run, request, entry).await,
+        Http::Two => client_h2::exchange(stream, scheme, run, request, entry).await,
+    }
+}
+
+fn silent() -> ClientSaw {
+    ClientSaw { broken: Some("nothing more came for a long time".to_owned()), ..ClientSaw::default() }
 }

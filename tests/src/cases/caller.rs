@@ -1,0 +1,115 @@
+//! Who the caller of a case is. Envoy is shown a real certificate and a real token; the other hosts are given the
+//! properties that Envoy makes of them.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use anyhow::{Result, ensure};
+use prost::Message;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value as Proto};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::case::Request;
+
+/// The namespace of Envoy's JWT filter, and the key in it that ours is told to write to.
+pub(super) const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
+pub(super) const JWT_PAYLOAD: &str = "payload";
+
+/// A property's path and its value, as Envoy serialises it.
+pub(super) type Property = (Vec<String>, Vec<u8>);
+
+/// A caller; by default one that proves nothing.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Caller {
+    /// The URI in its certificate, which is signed by an authority that Envoy trusts. Without one there is no TLS.
+    pub peer: Option<String>,
+    /// The payload of its token, which is signed by an issuer that Envoy trusts.
+    pub jwt: Option<Map<String, Value>>,
+    /// The payload of its token, which is signed by somebody else.
+    pub unverified_jwt: Option<Map<String, Value>>,
+    /// The address it connects from, one of this machine's own (`127.0.0.0/8`).
+    pub source: Ipv4Addr,
+    /// Texts that the proxy's configuration puts into the filter state.
+    pub filter_state: BTreeMap<String, String>,
+}
+
+impl Default for Caller {
+    fn default() -> Self {
+        Self { peer: None, jwt: None, unverified_jwt: None, source: Ipv4Addr::LOCALHOST, filter_state: BTreeMap::new() }
+    }
+}
+
+impl Caller {
+    pub(super) fn validate(&self, request: &Request) -> Result<()> {
+        ensure!(self.source.is_loopback(), "caller: only addresses in 127.0.0.0/8 can be connected from");
+        ensure!(self.jwt.is_none() || self.unverified_jwt.is_none(), "caller: one token, `jwt` or `unverified_jwt`");
+        let has_token = self.jwt.is_some() || self.unverified_jwt.is_some();
+        ensure!(request.raw.is_none() || !has_token, "caller: raw bytes say all header fields, a token too");
+        let plain = |text: &String| !text.is_empty() && !text.contains('%');
+        ensure!(self.filter_state.values().all(plain), "caller: a text of the filter state has no `%`");
+        Ok(())
+    }
+
+    /// What Envoy says of it; see `docs/identity.md`.
+    pub(super) fn properties(&self, request: &Request) -> Vec<Property> {
+        let mut properties = Vec::new();
+        let mut set = |path: &[&str], value: Vec<u8>| {
+            properties.push((path.iter().map(|step| (*step).to_owned()).collect(), value));
+        };
+        let source = forwarded(request).map_or_else(
+            || SocketAddr::from((self.source, 50_000)),
+            // It has no port, and Envoy writes 0.
+            |address| SocketAddr::from((address, 0)),
+        );
+        set(&["source", "address"], source.to_string().into());
+        set(&["connection", "mtls"], vec![u8::from(self.peer.is_some())]);
+        if let Some(peer) = &self.peer {
+            set(&["connection", "uri_san_peer_certificate"], peer.clone().into());
+        }
+        if let Some(claims) = &self.jwt {
+            set(&["metadata"], metadata(claims));
+        }
+        for (key, text) in &self.filter_state {
+            set(&["filter_state", key], text.clone().into());
+        }
+        properties
+    }
+}
+
+/// The address that Envoy takes from the request, as our listener leaves `use_remote_address` off.
+fn forwarded(request: &Request) -> Option<IpAddr> {
+    let mut lines = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
+    lines.next_back()?.1.rsplit(',').next()?.trim().parse().ok()
+}
+
+/// `envoy.config.core.v3.Metadata`.
+#[derive(Clone, PartialEq, Message)]
+struct Metadata {
+    #[prost(btree_map = "string, message", tag = "1")]
+    filter_metadata: BTreeMap<String, Struct>,
+}
+
+fn metadata(claims: &Map<String, Value>) -> Vec<u8> {
+    let payload = Proto { kind: Some(Kind::StructValue(structure(claims))) };
+    let namespace = Struct { fields: [(JWT_PAYLOAD.to_owned(), payload)].into() };
+    Metadata { filter_metadata: [(JWT_AUTHN.to_owned(), namespace)].into() }.encode_to_vec()
+}
+
+fn structure(members: &Map<String, Value>) -> Struct {
+    Struct { fields: members.iter().map(|(name, value)| (name.clone(), proto(value))).collect() }
+}
+
+fn proto(value: &Value) -> Proto {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(*bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto).collect() }),
+        Value::Object(members) => Kind::StructValue(structure(members)),
+    };
+    Proto { kind: Some(kind) }
+}
