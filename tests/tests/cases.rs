@@ -98,7 +98,8 @@ fn every_reason_has_a_case() -> Result<()> {
     let cases = cases()?;
     let told = |reason: &str| {
         cases.iter().any(|case| match &case.expect {
-            Expect::Refused(refused) => refused.reason == reason,
+            Expect::Refused(refused) => refused.counted.as_ref().unwrap_or(&refused.reason) == reason,
+            Expect::Answered(answered) => answered.counted == reason,
             Expect::RefusedBatch(refused) => refused.errors.iter().any(|error| error.reason == reason),
             Expect::Replaced(replaced) => replaced.counted.iter().any(|counted| counted == reason),
             Expect::Passes | Expect::PassesWithout(_) => false,

@@ -77,6 +77,8 @@ pub enum Counter {
     Hidden {
         /// The list's method.
         list: &'static str,
+        /// It was counted, but not taken out (shadow mode).
+        shadow: bool,
     },
     /// A rule's condition could not be evaluated.
     ConditionFailed {

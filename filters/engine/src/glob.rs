@@ -35,6 +35,12 @@ impl Glob {
         if self.rest.is_none() { Some(&self.prefix) } else { None }
     }
 
+    /// What every name it matches begins with.
+    #[must_use]
+    pub const fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
     /// Whether it matches the whole name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {
@@ -47,6 +53,49 @@ impl Glob {
         }
         true
     }
+
+    /// What a URI template (RFC 6570) can expand to, and more: each of its expressions stands for any characters.
+    #[must_use]
+    pub fn of_template(template: &str) -> Self {
+        Self::new(&without_expressions(template, "*"))
+    }
+
+    /// Whether some name matches both.
+    #[must_use]
+    pub fn intersects(&self, other: &Self) -> bool {
+        let (Some(rest), Some(other_rest)) = (&self.rest, &other.rest) else {
+            // One is a single name.
+            let single =
+                |a: &Self, b: &Self| a.rest.is_none() && std::str::from_utf8(&a.prefix).is_ok_and(|a| b.matches(a));
+            return single(self, other) || single(other, self);
+        };
+        // Behind the longer beginning and before the longer end, each takes what the other needs for its `*`.
+        let agree = |a: &mut dyn Iterator<Item = &u8>, b: &mut dyn Iterator<Item = &u8>| a.zip(b).all(|(a, b)| a == b);
+        agree(&mut self.prefix.iter(), &mut other.prefix.iter())
+            && agree(&mut rest.suffix.iter().rev(), &mut other_rest.suffix.iter().rev())
+    }
+
+    /// Whether it surely matches everything a URI template can expand to.
+    #[must_use]
+    pub fn matches_all_of(&self, template: &str) -> bool {
+        // No name has a NUL, so only a `*` can match an expression.
+        self.matches(&without_expressions(template, "\0"))
+    }
+}
+
+/// A template with something else in the place of its expressions.
+fn without_expressions(template: &str, stand_in: &str) -> String {
+    let mut out = String::with_capacity(template.len());
+    let mut rest = template;
+    while let Some((literal, (_, behind))) =
+        rest.split_once('{').and_then(|(literal, open)| Some((literal, open.split_once('}')?)))
+    {
+        out.push_str(literal);
+        out.push_str(stand_in);
+        rest = behind;
+    }
+    out.push_str(rest);
+    out
 }
 
 #[cfg(test)]
@@ -81,6 +130,28 @@ mod tests {
         }
     }
 
+    #[test]
+    fn templates_stand_for_their_expansions() {
+        for (pattern, template, some, all) in [
+            ("file:///docs/*", "file:///docs/{path}", true, true),
+            ("file:///docs/*", "file:///{path}", true, false),
+            ("file:///docs/*", "file:///doc/{path}", false, false),
+            ("file:///docs/readme", "file:///docs/{path}", true, false),
+            ("file:///docs/{path}", "file:///docs/{path}", true, false),
+            ("*path*", "file:///{path}", true, false),
+            ("*.md", "file:///{path}.txt", false, false),
+            ("*.md", "file:///{+path}.md", true, true),
+            ("a", "a", true, true),
+            ("a", "b", false, false),
+            ("a*", "a{unclosed", true, true),
+            ("*", "{x}", true, true),
+        ] {
+            let glob = Glob::new(pattern);
+            assert_eq!(glob.intersects(&Glob::of_template(template)), some, "{pattern} {template}");
+            assert_eq!(glob.matches_all_of(template), all, "{pattern} {template}");
+        }
+    }
+
     /// The definition, letter by letter: exponential, and plainly right.
     fn by_definition(pattern: &[char], name: &[char]) -> bool {
         match (pattern, name) {
@@ -99,6 +170,21 @@ mod tests {
             let p: Vec<char> = pattern.chars().collect();
             let n: Vec<char> = name.chars().collect();
             prop_assert_eq!(Glob::new(&pattern).matches(&name), by_definition(&p, &n));
+        }
+
+        #[test]
+        fn what_matches_both_shows_that_they_intersect(a in "[ab*]{0,6}", b in "[ab*]{0,6}") {
+            let (a, b) = (Glob::new(&a), Glob::new(&b));
+            // No shortest common name is longer than both patterns together.
+            let mut names = vec![String::new()];
+            for length in 0..8_usize {
+                let longest: Vec<_> = names.iter().filter(|name| name.len() == length).cloned().collect();
+                names.extend(longest.iter().flat_map(|name| [format!("{name}a"), format!("{name}b")]));
+            }
+            let both = names.iter().any(|name| a.matches(name) && b.matches(name));
+            prop_assert!(!both || a.intersects(&b));
+            let short = a.prefix.len() + b.prefix.len() <= 4;
+            prop_assert!(both || !a.intersects(&b) || !short || a.rest.is_some() && b.rest.is_some());
         }
     }
 }

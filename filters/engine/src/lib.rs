@@ -24,6 +24,7 @@ mod host;
 mod input;
 mod media;
 mod settings;
+mod size;
 mod stage;
 
 pub use callout::{Callout, CalloutOutcome};
@@ -35,4 +36,5 @@ pub use headers::{HeaderDemand, Headers, KeptHeaders};
 pub use host::{Host, StoreError};
 pub use input::Input;
 pub use settings::{Batches, Responses, Settings};
-pub use stage::{Answer, Asked, Call, Decision, Refusal, Scope, Stage, StageExchange, Target, Verdict};
+pub use size::Size;
+pub use stage::{Answer, Asked, Call, Decision, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict};

@@ -5,6 +5,7 @@ use meshward_wire::revision::{self, Revision};
 
 use crate::endpoint::Endpoints;
 use crate::glob::Glob;
+use crate::stage::Reads;
 
 /// The engine's settings, compiled from the configuration.
 #[derive(Debug, Clone)]
@@ -32,6 +33,14 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// How responses are read where no stage reads them.
+    pub(crate) fn reads_responses(&self) -> Reads {
+        match self.responses {
+            Responses::Pass => Reads::Nothing,
+            Responses::Strict => Reads::Judges,
+        }
+    }
+
     /// Whether a page of an origin may send requests.
     pub(crate) fn permits_origin(&self, origin: &[u8]) -> bool {
         self.origins.as_ref().is_none_or(|permitted| {

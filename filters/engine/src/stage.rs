@@ -24,8 +24,8 @@ pub trait Stage: Debug {
     /// Whether it ever edits a request: its `content-length` must then go before the body is known.
     fn edits_requests(&self) -> bool;
 
-    /// Whether it ever reads a response: the client's `accept-encoding` must then go.
-    fn reads_responses(&self) -> bool;
+    /// How it reads any response at most: the client's `accept-encoding` must go if it ever does.
+    fn reads_responses(&self) -> Reads;
 
     /// The request header fields it wants to see in the body phase, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand;
@@ -42,12 +42,24 @@ pub trait StageExchange: Debug {
     /// Goes on with a message for which it asked another service.
     fn resumed(&mut self, call: &Call<'_>, outcome: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict;
 
-    /// Whether it reads the response to the messages it has decided; if it has decided none, what comes on a stream that
-    /// a GET opens.
-    fn reads_response(&self) -> bool;
+    /// How it reads the response to the messages it has decided; if it has decided none, what comes on a stream that a
+    /// GET opens.
+    fn reads_response(&self) -> Reads;
 
     /// Judges one message of the server, and may edit it.
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer;
+}
+
+/// How a response is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Reads {
+    /// Not at all.
+    #[default]
+    Nothing,
+    /// To know of it: what cannot be read passes.
+    Observes,
+    /// To decide on it: what cannot be read is refused.
+    Judges,
 }
 
 /// What a stage works with, besides the message.

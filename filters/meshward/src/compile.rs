@@ -2,9 +2,11 @@
 
 use std::collections::HashSet;
 
-use meshward_engine::{Batches, Endpoints, Pipeline, Responses, Settings, Stage};
-use meshward_policy::{PolicyConfig, PolicyStage};
+use meshward_engine::{Batches, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
+use meshward_identity::Identity;
+use meshward_policy::{Fault, Policy, PolicyStage};
 use meshward_wire::limits::Limits;
+use meshward_wire::revision::Revision;
 
 use crate::config::{API_VERSION, BatchesConfig, Config, ResponsesConfig};
 use crate::error::ConfigError;
@@ -12,10 +14,16 @@ use crate::error::ConfigError;
 /// The root ids the module answers to: all stages, or one.
 pub const ROOT_IDS: [&str; 2] = ["meshward", "meshward.policy"];
 
-/// A root id the module does not know.
+/// Why there is no pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown root id `{0}`: use `meshward` for all stages that are configured, or `meshward.policy`")]
-pub struct UnknownRootId(pub String);
+pub enum PipelineError {
+    /// A root id the module does not know.
+    #[error("unknown root id `{0}`: use `meshward` for all stages that are configured, or `meshward.policy`")]
+    UnknownRootId(String),
+    /// The configuration was changed after it was read, and is not valid any more.
+    #[error("the configuration is not valid")]
+    Invalid,
+}
 
 /// The largest bound of a body: bodies are addressed with 32 bits, and held in a worker's memory.
 const LARGEST_BODY: usize = 256 << 20;
@@ -34,10 +42,23 @@ impl Config {
         }
         self.validate_endpoints(&mut errors);
         self.validate_protocol(&mut errors);
-        if let Some(policy) = &self.policy {
-            validate_policy(policy, &mut errors);
+        for (path, message) in self.identity.faults() {
+            errors.add(&format!("identity.{path}"), message);
+        }
+        if let Err(faults) = self.policy().transpose() {
+            for Fault { path, message } in faults {
+                errors.add(&format!("policy.{path}"), message);
+            }
         }
         errors.0
+    }
+
+    /// The policy, compiled, if there is one.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    fn policy(&self) -> Option<Result<Policy, Vec<Fault>>> {
+        self.policy.as_ref().map(|policy| Policy::compile(policy, &self.identity.trusted_headers))
     }
 
     fn validate_endpoints(&self, errors: &mut Errors) {
@@ -73,6 +94,37 @@ impl Config {
         if !(2..=1000).contains(&protocol.max_depth) {
             errors.add("protocol.max_depth", "between 2 (a message with params) and 1000");
         }
+        for (index, name) in protocol.revisions.iter().flatten().enumerate() {
+            if Revision::parse(name).is_none() {
+                let known: Vec<_> = Revision::ALL.iter().map(|known| format!("`{}`", known.as_str())).collect();
+                errors.add(
+                    &format!("protocol.revisions[{index}]"),
+                    format!("unknown revision `{name}`; known are {}", known.join(", ")),
+                );
+            }
+        }
+        for (index, origin) in protocol.origins.iter().flatten().enumerate() {
+            // RFC 6454, section 7: a scheme, a host, perhaps a port, and nothing behind them.
+            let is_origin = origin == "null"
+                || origin.split_once("://").is_some_and(|(scheme, host)| {
+                    !scheme.is_empty() && !host.is_empty() && !host.contains(['/', '?', '#', '@'])
+                });
+            if !is_origin || origin.bytes().any(|b| b.is_ascii_uppercase()) {
+                errors.add(
+                    &format!("protocol.origins[{index}]"),
+                    "write an origin as browsers send it: `https://app.example`, in lower case, with a port only where it is \
+                     not the scheme's own, without a path",
+                );
+            }
+        }
+        for (field, list) in [("revisions", &protocol.revisions), ("methods", &protocol.methods)] {
+            if list.as_ref().is_some_and(Vec::is_empty) {
+                errors.add(
+                    &format!("protocol.{field}"),
+                    "an empty list permits nothing: name something, or leave it out",
+                );
+            }
+        }
         if !(1..=1000).contains(&protocol.max_batch) {
             errors.add("protocol.max_batch", "between 1 and 1000");
         }
@@ -81,14 +133,15 @@ impl Config {
     /// Compiles the stages that a root id asks for.
     ///
     /// # Errors
-    /// The root id is unknown.
-    pub fn pipeline(&self, root_id: &str) -> Result<Pipeline, UnknownRootId> {
+    /// The root id is unknown. (A configuration that was read was validated, and compiles.)
+    pub fn pipeline(&self, root_id: &str) -> Result<Pipeline, PipelineError> {
         if !ROOT_IDS.contains(&root_id) {
-            return Err(UnknownRootId(root_id.to_owned()));
+            return Err(PipelineError::UnknownRootId(root_id.to_owned()));
         }
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
-        if let Some(policy) = &self.policy {
-            stages.push(Box::new(PolicyStage::new(policy)));
+        if let Some(policy) = self.policy() {
+            let policy = policy.map_err(|_| PipelineError::Invalid)?;
+            stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
         Ok(Pipeline::new(self.settings(), stages))
     }
@@ -112,42 +165,20 @@ impl Config {
                 ResponsesConfig::Pass => Responses::Pass,
                 ResponsesConfig::Strict => Responses::Strict,
             },
-            origins: None,
-            revisions: None,
-            methods: None,
+            origins: globs(self.protocol.origins.as_ref()),
+            revisions: self
+                .protocol
+                .revisions
+                .as_ref()
+                .map(|names| names.iter().filter_map(|name| Revision::parse(name)).collect()),
+            methods: globs(self.protocol.methods.as_ref()),
             max_response_bytes: self.protocol.max_response_bytes.0,
         }
     }
 }
 
-fn validate_policy(policy: &PolicyConfig, errors: &mut Errors) {
-    let mut names = HashSet::new();
-    for (index, rule) in policy.rules.iter().enumerate() {
-        let path = format!("policy.rules[{index}]");
-        if rule.name.is_empty() {
-            errors.add(&format!("{path}.name"), "give the rule a name; it is shown in logs");
-        } else if !names.insert(&rule.name) {
-            errors.add(&format!("{path}.name"), format!("another rule is called `{}` too", rule.name));
-        }
-        for (field, patterns) in [
-            ("methods", &rule.methods),
-            ("tools", &rule.tools),
-            ("prompts", &rule.prompts),
-            ("resources", &rule.resources),
-        ] {
-            let Some(patterns) = patterns else { continue };
-            if patterns.is_empty() {
-                errors
-                    .add(&format!("{path}.{field}"), "an empty list matches nothing: name something, or leave it out");
-            }
-            for (place, pattern) in patterns.iter().enumerate() {
-                if pattern.is_empty() {
-                    errors
-                        .add(&format!("{path}.{field}[{place}]"), "an empty pattern matches nothing; `*` matches all");
-                }
-            }
-        }
-    }
+fn globs(patterns: Option<&Vec<String>>) -> Option<Vec<Glob>> {
+    Some(patterns?.iter().map(|pattern| Glob::new(pattern)).collect())
 }
 
 #[derive(Default)]

@@ -1,9 +1,9 @@
 //! The configuration as it is written. YAML for people, JSON inside a host; the same document everywhere.
 
+use meshward_engine::Size;
+use meshward_identity::IdentityConfig;
 use meshward_policy::PolicyConfig;
 use serde::Deserialize;
-
-use crate::size::Size;
 
 /// The one value of `apiVersion`.
 pub(crate) const API_VERSION: &str = "meshward/v1";
@@ -28,6 +28,9 @@ pub struct Config {
     /// How MCP is read.
     #[serde(default)]
     pub protocol: ProtocolConfig,
+    /// Where it is read who the caller is.
+    #[serde(default)]
+    pub identity: IdentityConfig,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,
@@ -60,6 +63,14 @@ pub struct ProtocolConfig {
     pub batches: BatchesConfig,
     /// How the server's messages are read.
     pub responses: ResponsesConfig,
+    /// The origins whose pages may send requests (`https://app.example`), with `*` for any characters. Requests from other
+    /// pages are refused with 403; requests without `Origin` come from no page. By default any origin passes, and the
+    /// server must look itself.
+    pub origins: Option<Vec<String>>,
+    /// The protocol revisions that may be spoken. By default all that are known.
+    pub revisions: Option<Vec<String>>,
+    /// The methods that clients may send, with `*` for any characters. By default any. The policy decides on what is left.
+    pub methods: Option<Vec<String>>,
 }
 
 impl Default for ProtocolConfig {
@@ -71,6 +82,9 @@ impl Default for ProtocolConfig {
             max_batch: 32,
             batches: BatchesConfig::default(),
             responses: ResponsesConfig::default(),
+            origins: None,
+            revisions: None,
+            methods: None,
         }
     }
 }

@@ -9,9 +9,7 @@ mod compile;
 mod config;
 mod error;
 mod read;
-mod size;
 
-pub use compile::{ROOT_IDS, UnknownRootId};
+pub use compile::{PipelineError, ROOT_IDS};
 pub use config::{BatchesConfig, Config, EndpointConfig, ProtocolConfig, ResponsesConfig};
 pub use error::{ConfigError, ConfigErrors};
-pub use size::Size;

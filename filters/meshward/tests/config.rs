@@ -51,7 +51,7 @@ fn every_error_is_named_at_once() {
         "protocol.max_depth: between 2 (a message with params) and 1000",
         "protocol.batches: unknown variant `allow`, expected `refuse` or `inspect`",
         "protocol.max_bach: unknown field `max_bach` (did you mean `max_batch`?)",
-        "policy.default: unknown variant `alow`, expected `deny` or `allow` (did you mean `allow`?)",
+        "policy.default: unknown variant `alow`, expected `allow` or `deny` (did you mean `allow`?)",
         "policy.rules[0].tool: unknown field `tool` (did you mean `tools`?)",
         "policy.rules[1].name: missing field `name`",
         "policy.rules[2].effect: unknown variant `permit`, expected `allow` or `deny`",

@@ -23,21 +23,26 @@ impl Metrics {
     /// come from closed lists.
     pub(crate) fn refusal(&self, reason: Reason, shadow: bool) {
         add(&self.refusals, (reason.name(), shadow), 1, || {
-            let mode = if shadow { "shadow" } else { "enforce" };
-            format!("meshward_refusals.reason=.={};.;mode=.={mode};.;total", reason.name())
+            format!("meshward_refusals.reason=.={};.;mode=.={};.;total", reason.name(), mode(shadow))
         });
     }
 
     /// Adds to another counter.
     pub(crate) fn count(&self, counter: Counter, by: u64) {
         add(&self.counters, counter, by, || match counter {
-            Counter::Hidden { list } => format!("meshward_hidden.list=.={list};.;total"),
+            Counter::Hidden { list, shadow } => {
+                format!("meshward_hidden.list=.={list};.;mode=.={};.;total", mode(shadow))
+            }
             Counter::ConditionFailed { allows } => {
                 let effect = if allows { "allow" } else { "deny" };
                 format!("meshward_condition_failures.effect=.={effect};.;total")
             }
         });
     }
+}
+
+const fn mode(shadow: bool) -> &'static str {
+    if shadow { "shadow" } else { "enforce" }
 }
 
 /// Adds to a counter, which is defined when it is needed first.

@@ -1,21 +1,32 @@
-//! Stage: who may call which tool, prompt and resource.
+//! Stage: who may call which tool, prompt and resource, with which arguments.
 //!
-//! A policy is a default and an ordered list of rules. Every rule that matches a message is looked at: one that denies
-//! wins over all that allow, one that allows wins over the default. The default is for operations; what only keeps the
-//! protocol up (`initialize`, `ping`, lists, notifications) passes unless a rule that names its method denies it.
+//! A policy is a default and rules. Every rule that matches a message is looked at: one that denies wins over all that
+//! allow, one that allows wins over the default. The default is for operations; what only keeps the protocol up
+//! (`initialize`, `ping`, lists, notifications) passes unless a rule that names its method denies it. The same decision
+//! says which entries of a list its caller sees.
 
 #![forbid(unsafe_code)]
 
+mod compile;
 mod condition;
 mod config;
 mod decide;
+mod filter;
+mod index;
+mod principal;
+mod rule;
 mod stage;
 mod subject;
+mod truth;
 mod uri;
 
-pub use condition::{Condition, Truth, Wants};
-pub use config::{Default, Effect, Mode, PolicyConfig, RuleConfig};
-pub use decide::{Policy, Ruling};
+pub use compile::Fault;
+pub use condition::{Condition, Wants};
+pub use config::{ArgumentsConfig, Effect, Lists, Mode, PolicyConfig, RefuseAs, RuleConfig};
+pub use decide::{Policy, Ruling, Witness, is_upkeep};
+pub use principal::PrincipalConfig;
+pub use rule::{Match, Part};
 pub use stage::PolicyStage;
 pub use subject::{Direction, Known, Request, Subject};
+pub use truth::Truth;
 pub use uri::{UriConfig, UriConfigError, UriException, UriFault, UriRules};

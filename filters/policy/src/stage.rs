@@ -3,15 +3,23 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Scope, Stage, StageExchange, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Counter, Decision, HeaderDemand, Host, KeptHeaders, Reads, Scope, Stage,
+    StageExchange, Verdict,
 };
+use meshward_identity::{Caller, Identity};
+use meshward_wire::listing::{self, ListKind};
 use meshward_wire::message::{Kind, Message};
 use meshward_wire::refusal::Reason;
+use meshward_wire::revision::Revision;
 
-use crate::config::{Mode, PolicyConfig};
+use crate::config::{Effect, Mode};
 use crate::decide::{Policy, Ruling, is_upkeep};
+use crate::filter::Filter;
+use crate::rule::{Match, Part};
+use crate::subject::{Direction, Known, Request, Subject};
 
-/// Asks the policy about every message of the client.
+/// Asks the policy about every message of the client, about every request of the server's own, and about every entry
+/// of a list.
 #[derive(Debug)]
 pub struct PolicyStage {
     shared: Rc<Shared>,
@@ -20,19 +28,27 @@ pub struct PolicyStage {
 #[derive(Debug)]
 struct Shared {
     policy: Policy,
-    mode: Mode,
+    identity: Identity,
 }
 
+/// The policy's part in one exchange.
 #[derive(Debug)]
 struct PolicyExchange {
     shared: Rc<Shared>,
+    /// Read once, when it is first needed.
+    caller: Option<Caller>,
+    client: Option<String>,
+    revision: Option<Revision>,
+    /// The client's messages have come: there may be lists among what they ask for.
+    decided: bool,
+    asks_for_list: bool,
 }
 
 impl PolicyStage {
-    /// A stage for a policy.
+    /// A stage for a policy, and for where identities come from.
     #[must_use]
-    pub fn new(config: &PolicyConfig) -> Self {
-        Self { shared: Rc::new(Shared { policy: Policy::new(config), mode: config.mode }) }
+    pub fn new(policy: Policy, identity: Identity) -> Self {
+        Self { shared: Rc::new(Shared { policy, identity }) }
     }
 }
 
@@ -45,36 +61,71 @@ impl Stage for PolicyStage {
         false
     }
 
-    fn reads_responses(&self) -> bool {
-        false
+    fn reads_responses(&self) -> Reads {
+        self.shared.reads(self.shared.policy.filters_lists() || self.shared.policy.judges_server())
     }
 
     fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
+        self.shared.policy.headers.clone()
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(PolicyExchange { shared: Rc::clone(&self.shared) })
+        Box::new(PolicyExchange {
+            shared: Rc::clone(&self.shared),
+            caller: None,
+            client: None,
+            revision: None,
+            decided: false,
+            asks_for_list: false,
+        })
+    }
+}
+
+impl Shared {
+    /// How a response is read that is of interest. In shadow mode nothing is refused, not even what cannot be read.
+    const fn reads(&self, of_interest: bool) -> Reads {
+        match (of_interest, self.policy.mode) {
+            (false, _) => Reads::Nothing,
+            (true, Mode::Enforce) => Reads::Judges,
+            (true, Mode::Shadow) => Reads::Observes,
+        }
+    }
+
+    fn decision(ruling: &Ruling) -> Decision {
+        Decision { reason: ruling.reason, rule: ruling.rule.clone(), refusal: ruling.refusal.clone() }
     }
 }
 
 impl StageExchange for PolicyExchange {
-    fn request(&mut self, call: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        self.decided = true;
+        self.revision = call.revision;
         // A response answers a request of the server's own: there is no operation of the client in it.
         if matches!(call.message.kind(), Kind::Response | Kind::Error) {
             return Verdict::Pass;
         }
         let method = call.message.method().unwrap_or_default();
-        let upkeep = is_upkeep(&method, call.message.kind(), call.method);
-        match self.shared.policy.decide(&method, upkeep, &call.target) {
-            Ruling::Allow(_) => Verdict::Pass,
-            Ruling::Deny(rule) => {
-                let decision = Decision { rule: rule.map(Rc::from), ..Decision::new(Reason::Denied) };
-                match self.shared.mode {
-                    Mode::Enforce => Verdict::Refuse(decision),
-                    Mode::Shadow => Verdict::Observe(decision),
-                }
-            }
+        self.asks_for_list |= ListKind::of_method(&method).is_some();
+        self.client = call.message.client_name().map(String::from);
+        let text = call.message.text();
+        let shared = Rc::clone(&self.shared);
+        let subject = Subject {
+            upkeep: is_upkeep(&method, call.message.kind(), call.method, &call.target),
+            target: call.target.clone(),
+            arguments: Known::of(
+                call.message.arguments().map(|span| span.of(text)).filter(|json| json.starts_with('{')),
+            ),
+            meta: Known::of(call.message.meta().map(|span| span.of(text))),
+            ..self.subject(&method, Direction::Client, scope.headers, &*scope.host)
+        };
+        let ruling = decide(&shared.policy, &subject, scope);
+        match (ruling.effect, shared.policy.mode) {
+            (Effect::Deny, Mode::Enforce) => Verdict::Refuse(Shared::decision(&ruling)),
+            (Effect::Deny, Mode::Shadow) => Verdict::Observe(Shared::decision(&ruling)),
+            (Effect::Allow, _) => match ruling.shadow {
+                Some(rule) => Verdict::Observe(Decision { rule: Some(rule), ..Decision::new(Reason::Denied) }),
+                None => Verdict::Pass,
+            },
         }
     }
 
@@ -83,11 +134,113 @@ impl StageExchange for PolicyExchange {
         self.request(call, scope)
     }
 
-    fn reads_response(&self) -> bool {
-        false
+    fn reads_response(&self) -> Reads {
+        let policy = &self.shared.policy;
+        // On a stream that resumes another, anything may come that was asked for elsewhere.
+        let may_list = self.asks_for_list || !self.decided;
+        self.shared.reads(policy.filters_lists() && may_list || policy.judges_server())
     }
 
-    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
+    fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
+        match message.kind() {
+            Kind::Request if self.shared.policy.judges_server() => {
+                let method = message.method().unwrap_or_default();
+                self.server_request(&method, scope)
+            }
+            Kind::Response => self.result(message, asked, scope),
+            Kind::Request | Kind::Notification | Kind::Error => Answer::Pass,
+        }
+    }
+}
+
+impl PolicyExchange {
+    /// A subject of this exchange, about nothing yet.
+    fn subject<'s>(
+        &'s mut self,
+        method: &'s str,
+        direction: Direction,
+        headers: &'s KeptHeaders,
+        host: &dyn Host,
+    ) -> Subject<'s> {
+        let Self { shared, caller, client, revision, .. } = self;
+        let caller = caller.get_or_insert_with(|| shared.identity.caller(shared.policy.wanted, host));
+        Subject {
+            method,
+            direction,
+            upkeep: false,
+            target: meshward_engine::Target::None,
+            is_template: false,
+            client: client.as_deref(),
+            revision: *revision,
+            session: headers.all("mcp-session-id").next().and_then(|id| std::str::from_utf8(id).ok()),
+            arguments: Known::Absent,
+            meta: Known::Absent,
+            caller,
+            request: Request { path: headers.path(), host: headers.authority(), headers },
+        }
+    }
+
+    /// Decides on a request of the server's own.
+    fn server_request(&mut self, method: &str, scope: &mut Scope<'_>) -> Answer {
+        let shared = Rc::clone(&self.shared);
+        let subject = self.subject(method, Direction::Server, scope.headers, &*scope.host);
+        let ruling = decide(&shared.policy, &subject, scope);
+        match (ruling.effect, shared.policy.mode) {
+            (Effect::Deny, Mode::Enforce) => Answer::Refuse(Shared::decision(&ruling)),
+            (Effect::Deny, Mode::Shadow) => Answer::Observe(Shared::decision(&ruling)),
+            (Effect::Allow, _) => match ruling.shadow {
+                Some(rule) => Answer::Observe(Decision { rule: Some(rule), ..Decision::new(Reason::Denied) }),
+                None => Answer::Pass,
+            },
+        }
+    }
+
+    /// Filters a result that lists, and decides on the requests of the server's own in one that asks for input.
+    fn result(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
+        let Some(result) = message.result() else { return Answer::Pass };
+        let text = message.text();
+        let unreadable = Answer::Refuse(Decision::new(Reason::UnreadableResponse));
+        if self.shared.policy.judges_server() {
+            // Since 2026-07-28 they are part of a result (basic/patterns/mrtr).
+            let Ok(requests) = listing::input_requests(text, result) else { return unreadable };
+            for request in requests {
+                match self.server_request(&request.method, scope) {
+                    Answer::Pass => {}
+                    refused => return refused,
+                }
+            }
+        }
+        if !self.shared.policy.filters_lists() {
+            return Answer::Pass;
+        }
+        let mut methods = asked.methods_of(message.id());
+        let kinds = match (methods.next(), methods.next()) {
+            (Some(method), None) => method.and_then(|method| ListKind::of_method(method.name)).into_iter().collect(),
+            // Asked for elsewhere, or one id for several requests.
+            _ => match listing::kinds_by_shape(text, result) {
+                Ok(kinds) => kinds,
+                Err(_) => return unreadable,
+            },
+        };
+        let shared = Rc::clone(&self.shared);
+        for (number, kind) in kinds.into_iter().enumerate() {
+            let subject = self.subject(Filter::used_by(kind), Direction::Client, scope.headers, &*scope.host);
+            let filter = Filter { policy: &shared.policy, subject };
+            match filter.apply(text, result, kind, scope) {
+                Ok(listing) if number == 0 => filter.make_private(text, &listing, scope),
+                Ok(_) => {}
+                Err(_) => return unreadable,
+            }
+        }
         Answer::Pass
     }
+}
+
+/// Decides, and counts what could not be evaluated on the way.
+pub(crate) fn decide(policy: &Policy, subject: &Subject<'_>, scope: &mut Scope<'_>) -> Ruling {
+    policy.decide(subject, &mut |_, effect, matched| {
+        if matched == Match::Doubt(Part::When) {
+            scope.count(Counter::ConditionFailed { allows: effect == Effect::Allow }, 1);
+        }
+    })
 }

@@ -3,6 +3,7 @@
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
 use meshward_wire::revision::Revision;
+use serde::Deserialize;
 
 /// Everything a rule may look at.
 #[derive(Debug, Clone)]
@@ -34,9 +35,12 @@ pub struct Subject<'a> {
 }
 
 /// Who sends a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
 pub enum Direction {
     /// The client.
+    #[default]
     Client,
     /// The server: sampling, elicitation, roots.
     Server,

@@ -139,12 +139,8 @@ reasons! {
     MethodRefused, "method_refused", -32601, 403, "This method is not available here";
     /// A browser's request from a page that may not send any (DNS rebinding).
     OriginRefused, "origin_refused", -31403, 403, "Requests from this origin are not permitted";
-    /// Arguments that do not fit the tool's input schema.
-    ArgumentsInvalid, "arguments_invalid", -32602, 400, "The arguments do not fit the tool's input schema";
     /// Arguments longer than the tool's bound.
     ArgumentsTooLarge, "arguments_too_large", -32602, 400, "The arguments are too large for this tool";
-    /// Arguments that must fit a schema which nobody here has seen.
-    SchemaUnknown, "schema_unknown", -32602, 400, "The tool's input schema is not known here: list the tools first";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
@@ -169,13 +165,7 @@ impl Reason {
     pub const fn is_decision(self) -> bool {
         matches!(
             self,
-            Self::Denied
-                | Self::ConditionFailed
-                | Self::UriRefused
-                | Self::MethodRefused
-                | Self::ArgumentsInvalid
-                | Self::ArgumentsTooLarge
-                | Self::SchemaUnknown
+            Self::Denied | Self::ConditionFailed | Self::UriRefused | Self::MethodRefused | Self::ArgumentsTooLarge
         )
     }
 }

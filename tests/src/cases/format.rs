@@ -159,6 +159,8 @@ pub enum Expect {
     Refused(Refused),
     /// The client gets an array of errors, one for each request of a batch; the upstream nothing of the body.
     RefusedBatch(RefusedBatch),
+    /// The client gets exactly this, with 200; the upstream gets nothing of the body.
+    Answered(Answered),
     /// The upstream gets the request byte for byte, the client something else than the answer.
     Replaced(Replaced),
 }
@@ -173,6 +175,8 @@ pub struct Refused {
     pub code: i64,
     /// `error.data.reason`.
     pub reason: String,
+    /// The reason that is counted, where it is another.
+    pub counted: Option<String>,
     /// The `id`, as JSON, to the letter; no `id` at all when absent.
     pub id: Option<String>,
     /// Other members of `error.data`.
@@ -184,6 +188,16 @@ pub struct Refused {
     /// It is refused for its head: the upstream gets nothing even where headers are not held.
     #[serde(default)]
     pub early: bool,
+}
+
+/// A refusal in other words than an error of ours.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Answered {
+    /// The body from its first byte to its last.
+    pub body: String,
+    /// The reason that is counted.
+    pub counted: String,
 }
 
 /// The refusal of a batch.

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::case::{ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, fields};
+use super::case::{Answered, ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, fields};
 use super::format::FieldLines;
 use super::observed::{Observed, Run, values};
 
@@ -29,6 +29,7 @@ pub fn judge(run: &Run<'_>, seen: &Observed) -> Vec<String> {
         Expect::Passes => judge.passes(&[]),
         Expect::PassesWithout(names) => judge.passes(names),
         Expect::Refused(refused) => judge.refused(refused),
+        Expect::Answered(answered) => judge.answered(answered),
         Expect::RefusedBatch(refused) => judge.refused_batch(refused),
         Expect::Replaced(replaced) => judge.replaced(replaced),
     }
@@ -91,6 +92,12 @@ impl Judge<'_> {
         let Refused { code, reason, id, data, .. } = refused.clone();
         let problems = check_error(&self.seen.client.body, &ErrorSpec { code, reason, id, data });
         self.problems.extend(problems);
+    }
+
+    fn answered(&mut self, answered: &Answered) {
+        self.upstream_got_no_body(false);
+        self.error_head(200, &Vec::new());
+        self.same_bytes("client: body", &self.seen.client.body, answered.body.as_bytes());
     }
 
     fn refused_batch(&mut self, refused: &RefusedBatch) {

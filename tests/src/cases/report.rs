@@ -117,7 +117,8 @@ fn count(case: &Case, counts: &mut Counts) {
     };
     match &case.expect {
         Expect::Passes | Expect::PassesWithout(_) => {}
-        Expect::Refused(refused) => add(&refused.reason, false),
+        Expect::Refused(refused) => add(refused.counted.as_ref().unwrap_or(&refused.reason), false),
+        Expect::Answered(answered) => add(&answered.counted, false),
         Expect::RefusedBatch(refused) => add(&refused.counted, false),
         Expect::Replaced(replaced) => replaced.counted.iter().for_each(|reason| add(reason, false)),
     }

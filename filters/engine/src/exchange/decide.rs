@@ -15,7 +15,7 @@ use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects};
 use crate::headers::KeptHeaders;
 use crate::host::Host;
-use crate::settings::{Batches, Responses};
+use crate::settings::Batches;
 use crate::stage::{Asked, Call, Refusal, Scope, StageExchange, Target, Verdict};
 
 /// A request that waits for another service.
@@ -118,10 +118,8 @@ impl Exchange {
         let mut parts = std::mem::take(&mut self.parts);
         let asking = Asking { pipeline: &pipeline, headers: &headers, messages, batch };
         let asked = asking.ask(&mut parts, from, outcome, &mut self.asked, &mut splices, host, effects);
-        self.reads_response = pipeline.settings.responses == Responses::Strict
-            || parts.iter().any(|part| part.reads_response())
-            || matches!(asked, Reply::Wait(..)) && pipeline.reads_responses;
         self.parts = parts;
+        self.reads = if matches!(asked, Reply::Wait(..)) { pipeline.reads } else { self.reads_now() };
         match asked {
             Reply::Allow => self.allow(body, &splices, effects),
             Reply::Refuse(refused) => self.refuse_messages(messages, &refused, batch, effects),

@@ -18,15 +18,16 @@ use crate::effect::{Effect, Effects, Level};
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::input::Input;
-use crate::settings::{Responses, Settings};
-use crate::stage::{Asked, Decision, Stage, StageExchange};
+use crate::settings::Settings;
+use crate::stage::{Asked, Decision, Reads, Stage, StageExchange};
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
 pub struct Pipeline {
     pub(crate) settings: Settings,
     pub(crate) stages: Vec<Box<dyn Stage>>,
     headers: HeaderDemand,
-    reads_responses: bool,
+    /// How any response may have to be read, which must be known when a request's head passes.
+    reads: Reads,
     edits_requests: bool,
     requests: Cell<Option<Reader>>,
     responses: Cell<Option<Reader>>,
@@ -47,8 +48,7 @@ impl Pipeline {
     pub fn new(settings: Settings, stages: Vec<Box<dyn Stage>>) -> Self {
         Self {
             headers: stages.iter().map(|stage| stage.headers()).fold(HeaderDemand::None, HeaderDemand::join),
-            reads_responses: settings.responses == Responses::Strict
-                || stages.iter().any(|stage| stage.reads_responses()),
+            reads: stages.iter().map(|stage| stage.reads_responses()).fold(settings.reads_responses(), Reads::max),
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
             settings,
             stages,
@@ -120,8 +120,8 @@ pub struct Exchange {
     asked: Asked,
     /// A GET: its response is a stream of the server's own.
     opens_stream: bool,
-    /// Whether the response to what was asked is to be read.
-    reads_response: bool,
+    /// How the response to what was asked is to be read.
+    reads: Reads,
     next_callout: u32,
     outcome: Outcome,
 }
@@ -138,7 +138,7 @@ impl Exchange {
             headers: Rc::default(),
             asked: Asked::default(),
             opens_stream: false,
-            reads_response: false,
+            reads: Reads::Nothing,
             next_callout: 0,
             outcome: Outcome::Open,
         }
@@ -188,7 +188,7 @@ impl Exchange {
     /// Whether the response's head is of any interest. Where it is not, a host need not read it.
     #[must_use]
     pub const fn awaits_response(&self) -> bool {
-        self.reads_response && matches!(self.response, ResponseState::Start)
+        !matches!(self.reads, Reads::Nothing) && matches!(self.response, ResponseState::Start)
     }
 
     /// How the exchange stands.
@@ -208,6 +208,12 @@ impl Exchange {
         }
         self.request = RequestState::Replied;
         self.response = ResponseState::Passing;
+    }
+
+    /// How the stages read the response to what they have decided.
+    fn reads_now(&self) -> Reads {
+        let parts = self.parts.iter().map(|part| part.reads_response());
+        parts.fold(self.pipeline.settings.reads_responses(), Reads::max)
     }
 
     /// Counts a stage's refusal and says it to the operator.

@@ -13,7 +13,7 @@ use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders};
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::settings::Responses;
+use crate::stage::Reads;
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -145,9 +145,9 @@ impl Exchange {
         if self.pipeline.edits_requests {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("content-length")));
         }
-        self.ask_for_readable_response(effects);
         // Without header hold a server may answer before it has the body, and before it is decided.
-        self.reads_response = self.pipeline.reads_responses;
+        self.reads = self.pipeline.reads;
+        self.ask_for_readable_response(effects);
         self.parts = self.pipeline.open();
         self.request = RequestState::Body;
         self.hold_headers(effects);
@@ -181,11 +181,8 @@ impl Exchange {
             self.opens_stream = true;
             self.keep(headers, head);
             self.parts = self.pipeline.open();
-            self.reads_response = self.pipeline.settings.responses == Responses::Strict
-                || self.parts.iter().any(|part| part.reads_response());
-            if self.reads_response {
-                self.ask_for_readable_response(effects);
-            }
+            self.reads = self.reads_now();
+            self.ask_for_readable_response(effects);
         }
         if end_of_stream {
             self.request = RequestState::Passing;
@@ -198,7 +195,7 @@ impl Exchange {
 
     /// A response that may have to be read must not come compressed.
     fn ask_for_readable_response(&self, effects: &mut Effects) {
-        if self.pipeline.reads_responses {
+        if self.reads != Reads::Nothing {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("accept-encoding")));
         }
     }

@@ -12,7 +12,7 @@ use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::stage::{Answer, Scope};
+use crate::stage::{Answer, Reads, Scope};
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -38,21 +38,21 @@ impl Exchange {
         let status = headers.first(":status").unwrap_or_default();
         // No client reads a result out of an error, nor out of 202 and 204, which have no content in MCP.
         let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
-        if !self.reads_response || !has_message || end_of_stream {
+        if self.reads == Reads::Nothing || !has_message || end_of_stream {
             return;
         }
-        self.response = if !media::is_identity(headers) {
-            self.substitute_head(Reason::UnreadableResponse, effects)
-        } else {
-            match media::media(headers) {
-                Media::Json => ResponseState::Whole,
-                Media::EventStream => {
-                    ResponseState::Events(Box::new(Decoder::new(self.pipeline.settings.max_response_bytes)))
-                }
-                Media::Other => self.substitute_head(Reason::UnreadableResponse, effects),
+        let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
+        self.response = match media {
+            Media::Json => ResponseState::Whole,
+            Media::EventStream => {
+                ResponseState::Events(Box::new(Decoder::new(self.pipeline.settings.max_response_bytes)))
             }
+            Media::Other if self.reads == Reads::Observes => return,
+            Media::Other => self.substitute_head(Reason::UnreadableResponse, effects),
         };
-        effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-length")));
+        if self.reads == Reads::Judges {
+            effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-length")));
+        }
     }
 
     fn substitute_head(&self, reason: Reason, effects: &mut Effects) -> ResponseState {
@@ -70,7 +70,9 @@ impl Exchange {
         if !matches!(self.response, ResponseState::Whole) {
             return;
         }
-        if buffered > self.pipeline.settings.max_response_bytes {
+        if buffered > self.pipeline.settings.max_response_bytes && self.reads == Reads::Observes {
+            self.response = ResponseState::Passing;
+        } else if buffered > self.pipeline.settings.max_response_bytes {
             Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
             effects.push(Effect::ReplaceBody(self.error(Reason::ResponseTooLarge)));
             self.response = ResponseState::Substitute(Vec::new());
@@ -120,15 +122,17 @@ impl Exchange {
     ) {
         let mut out = Vec::with_capacity(chunk.len());
         let mut blocks = decoder.feed(chunk);
-        let unreadable = loop {
+        let unread = loop {
             match blocks.next_block() {
                 Ok(Some(block)) => self.judge_block(&block, host, effects, &mut out),
-                Ok(None) => break false,
-                Err(_) => break true,
+                Ok(None) => break None,
+                Err(_) => break Some(blocks.unread()),
             }
         };
         drop(blocks);
-        if unreadable {
+        if let Some(unread) = unread.as_ref().filter(|_| self.reads == Reads::Observes) {
+            out.extend_from_slice(unread);
+        } else if unread.is_some() {
             Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
             out.extend_from_slice(b"data: ");
             out.extend(self.error(Reason::ResponseTooLarge));
@@ -175,6 +179,7 @@ impl Exchange {
         let pipeline = Rc::clone(&self.pipeline);
         let body = match pipeline.with_response_reader(|reader| reader.read(text)) {
             Ok(body) => body,
+            Err(_) if self.reads == Reads::Observes => return Judged::Unchanged,
             Err(_) => {
                 Self::note_refusal(effects, "engine", Reason::UnreadableResponse, None, false);
                 return match self.id() {

@@ -48,8 +48,8 @@ impl Stage for TestStage {
     fn edits_requests(&self) -> bool {
         true
     }
-    fn reads_responses(&self) -> bool {
-        true
+    fn reads_responses(&self) -> Reads {
+        Reads::Judges
     }
     fn headers(&self) -> HeaderDemand {
         HeaderDemand::Named(vec!["x-kept".into()])
@@ -103,8 +103,8 @@ impl StageExchange for TestExchange {
         }
     }
 
-    fn reads_response(&self) -> bool {
-        self.reads_response
+    fn reads_response(&self) -> Reads {
+        if self.reads_response { Reads::Judges } else { Reads::Nothing }
     }
 
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {

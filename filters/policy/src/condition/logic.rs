@@ -1,15 +1,14 @@
-//! The outer shape of a condition, in three values: `&&`, `||`, `!` and `?:` over parts that the crate evaluates.
+//! The outer shape of a condition, in sets of values: `&&`, `||`, `!` and `?:` over parts that the crate evaluates.
 //!
 //! A part that names something unknown is unknown as a whole. `&&` and `||` do not depend on the order of their
-//! operands: one that decides makes up for one that fails or is not known (CEL specification, "Logical Operators"; Kleene's
-//! strong logic).
+//! operands: one that decides makes up for one that fails or is not known (CEL specification, "Logical Operators").
 
 use cel::common::types::CelBool;
 use cel::{Context, IdedExpr, Value};
 
-use super::Truth;
 use super::bound;
 use super::environment::Unknowns;
+use crate::truth::Truth;
 
 #[derive(Debug)]
 pub(super) enum Logic {
@@ -51,46 +50,44 @@ impl<'e, 'v> Evaluation<'e, 'v> {
         let known = std::mem::replace(&mut self.unknowns, all);
         let first = self.truth(logic);
         self.unknowns = known;
-        let truth = if first == Truth::Unknown { self.truth(logic) } else { first };
-        if bound::is_spent() { Truth::Error } else { truth }
+        let truth = if first.is_one() { first } else { self.truth(logic) };
+        if bound::is_spent() { Truth::ERROR } else { truth }
     }
 
     fn truth(&mut self, logic: &Logic) -> Truth {
         match logic {
             Logic::Part(part) => self.part(part),
-            Logic::Not(operand) => negate(self.truth(operand)),
-            Logic::And(operands) => self.both(operands, Truth::False),
-            Logic::Or(operands) => self.both(operands, Truth::True),
+            Logic::Not(operand) => self.truth(operand).not(),
+            // One operand that decides is enough.
+            Logic::And(operands) => {
+                let [left, right] = &**operands;
+                match self.truth(left) {
+                    Truth::FALSE => Truth::FALSE,
+                    left => left.and(self.truth(right)),
+                }
+            }
+            Logic::Or(operands) => {
+                let [left, right] = &**operands;
+                match self.truth(left) {
+                    Truth::TRUE => Truth::TRUE,
+                    left => left.or(self.truth(right)),
+                }
+            }
             Logic::Conditional(operands) => {
                 let [condition, then, otherwise] = &**operands;
                 match self.truth(condition) {
-                    Truth::True => self.truth(then),
-                    Truth::False => self.truth(otherwise),
-                    open => open,
+                    Truth::TRUE => self.truth(then),
+                    Truth::FALSE => self.truth(otherwise),
+                    Truth::ERROR => Truth::ERROR,
+                    open => open.choose(self.truth(then), self.truth(otherwise)),
                 }
             }
         }
     }
 
-    /// `&&` and `||`: one operand that decides is enough.
-    fn both(&mut self, operands: &[Logic; 2], decides: Truth) -> Truth {
-        let [left, right] = operands;
-        let left = self.truth(left);
-        if left == decides {
-            return left;
-        }
-        let right = self.truth(right);
-        match (left, right) {
-            (_, right) if right == decides => right,
-            (Truth::Unknown, _) | (_, Truth::Unknown) => Truth::Unknown,
-            (Truth::Error, _) | (_, Truth::Error) => Truth::Error,
-            _ => negate(decides),
-        }
-    }
-
     fn part(&mut self, part: &Part) -> Truth {
         if part.names.meet(self.unknowns) {
-            return Truth::Unknown;
+            return Truth::UNKNOWN;
         }
         if let Some(Some(found)) = self.found.get(part.number) {
             return *found;
@@ -98,22 +95,14 @@ impl<'e, 'v> Evaluation<'e, 'v> {
         let value = Value::resolve_val(&part.expr, &self.context);
         let answer = value.ok().and_then(|value| value.downcast_ref::<CelBool>().map(|answer| *answer.inner()));
         let truth = match answer {
-            _ if bound::take_failed() => Truth::Error,
-            Some(true) => Truth::True,
-            Some(false) => Truth::False,
-            None => Truth::Error,
+            _ if bound::take_failed() => Truth::ERROR,
+            Some(true) => Truth::TRUE,
+            Some(false) => Truth::FALSE,
+            None => Truth::ERROR,
         };
         if let Some(found) = self.found.get_mut(part.number) {
             *found = Some(truth);
         }
         truth
-    }
-}
-
-const fn negate(truth: Truth) -> Truth {
-    match truth {
-        Truth::True => Truth::False,
-        Truth::False => Truth::True,
-        open => open,
     }
 }

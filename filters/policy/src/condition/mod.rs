@@ -2,7 +2,7 @@
 //!
 //! A condition is compiled once, when the configuration loads, against the names that [`environment`] declares; what it
 //! says wrongly is found there, with its place. Evaluation works on the text of the message where it stands, takes no
-//! more steps than [`bound`] allows, recurses no deeper than the condition is nested, and answers [`Truth::Error`] for
+//! more steps than [`bound`] allows, recurses no deeper than the condition is nested, and answers [`Truth::ERROR`] for
 //! everything that has no value. It keeps nothing, and says nothing of the values it has seen.
 
 mod bound;
@@ -30,24 +30,12 @@ use self::fault::Fault;
 use self::logic::Evaluation;
 use self::words::Words;
 use crate::subject::Subject;
+use crate::truth::Truth;
 
 /// A compiled condition.
 pub struct Condition {
     plan: Plan,
     env: Arc<Env>,
-}
-
-/// What a condition is of a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Truth {
-    /// It holds.
-    True,
-    /// It does not.
-    False,
-    /// It depends on arguments that are not known.
-    Unknown,
-    /// It has no value: a member is not there, an operator does not fit its operands, or the bound is reached.
-    Error,
 }
 
 /// What a condition looks at, besides what the message itself says.
@@ -92,7 +80,7 @@ impl Condition {
         &self.plan.wants
     }
 
-    /// Evaluates it on a message. Where arguments are not known, it is [`Truth::Unknown`] unless the rest decides.
+    /// Evaluates it on a message. Where arguments are not known, it is [`Truth::UNKNOWN`] unless the rest decides.
     #[must_use]
     pub fn evaluate(&self, subject: &Subject<'_>) -> Truth {
         let facts = Facts::of(subject);

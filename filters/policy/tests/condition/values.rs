@@ -21,7 +21,7 @@ fn every_name_has_its_value() {
         "request.headers['x-env'] == 'prod' && request.headers['x-team'] == 'a,b' && has(request.headers.x) == false",
         "'x-env' in request.headers && !('x-none' in request.headers)",
     ] {
-        assert_eq!(world.truth(source), Truth::True, "{source}");
+        assert_eq!(world.truth(source), Truth::TRUE, "{source}");
     }
     let mut bare = World { arguments: Known::Absent, meta: Known::Absent, ..World::default() };
     bare.caller = Default::default();
@@ -30,62 +30,62 @@ fn every_name_has_its_value() {
         "args == {} && meta == {} && jwt == {} && peer.id == '' && peer.address == ''",
         "mcp.uri == 'file:///a' && mcp.tool == ''",
     ] {
-        assert_eq!(bare.truth(source), Truth::True, "{source}");
+        assert_eq!(bare.truth(source), Truth::TRUE, "{source}");
     }
 }
 
 #[test]
 fn header_fields_that_are_no_text_fail() {
     let world = World::default();
-    assert_eq!(world.truth("request.headers['x-bytes'] == ''"), Truth::Error);
-    assert_eq!(world.truth("'x-bytes' in request.headers"), Truth::True);
-    assert_eq!(world.truth("request.headers.exists(name, name == 'x-env')"), Truth::Error);
-    assert_eq!(world.truth("request.headers['x-none'] == ''"), Truth::Error);
+    assert_eq!(world.truth("request.headers['x-bytes'] == ''"), Truth::ERROR);
+    assert_eq!(world.truth("'x-bytes' in request.headers"), Truth::TRUE);
+    assert_eq!(world.truth("request.headers.exists(name, name == 'x-env')"), Truth::ERROR);
+    assert_eq!(world.truth("request.headers['x-none'] == ''"), Truth::ERROR);
     let lines: [(&[u8], &[u8]); 2] = [(b"x-a", b"1"), (b"x-a", b"2")];
     let world = World { headers: lines.into_iter().collect(), ..World::default() };
-    assert_eq!(world.truth("size(request.headers) == 1 && request.headers == {'x-a': '1,2'}"), Truth::True);
+    assert_eq!(world.truth("size(request.headers) == 1 && request.headers == {'x-a': '1,2'}"), Truth::TRUE);
 }
 
 #[test]
 fn one_uri_of_many_is_no_value_and_that_of_a_template_is_not_known() {
     let target = Target::Resources(vec!["file:///a".into(), "file:///b".into()]);
     let world = World { target, ..World::default() };
-    assert_eq!(world.truth("mcp.uri == 'file:///a'"), Truth::Error);
+    assert_eq!(world.truth("mcp.uri == 'file:///a'"), Truth::ERROR);
     let target = Target::Resource("file:///{name}".into());
     let world = World { target, is_template: true, ..World::default() };
-    assert_eq!(world.truth("mcp.uri == 'file:///a'"), Truth::Unknown);
-    assert_eq!(world.truth("mcp.uri == 'file:///a' && mcp.tool == 'x'"), Truth::False);
+    assert_eq!(world.truth("mcp.uri == 'file:///a'"), Truth::UNKNOWN);
+    assert_eq!(world.truth("mcp.uri == 'file:///a' && mcp.tool == 'x'"), Truth::FALSE);
 }
 
 #[test]
 fn numbers_are_compared_by_value() {
     for (source, arguments, expected) in [
-        ("args.n == 1", r#"{"n": 1.0}"#, Truth::True),
-        ("args.n == 1.0", r#"{"n": 1}"#, Truth::True),
-        ("args.n == 1u", r#"{"n": 1}"#, Truth::True),
-        ("args.n == 100", r#"{"n": 1e2}"#, Truth::True),
-        ("args.n == 0 && args.m == 0", r#"{"n": -0, "m": -0.0}"#, Truth::True),
-        ("args.n < 1.5 && args.n > 0.5", r#"{"n": 1}"#, Truth::True),
-        ("args.n < 1 || args.n > 1", r#"{"n": 1.0}"#, Truth::False),
-        ("args.n in [1, 2]", r#"{"n": 2.0}"#, Truth::True),
+        ("args.n == 1", r#"{"n": 1.0}"#, Truth::TRUE),
+        ("args.n == 1.0", r#"{"n": 1}"#, Truth::TRUE),
+        ("args.n == 1u", r#"{"n": 1}"#, Truth::TRUE),
+        ("args.n == 100", r#"{"n": 1e2}"#, Truth::TRUE),
+        ("args.n == 0 && args.m == 0", r#"{"n": -0, "m": -0.0}"#, Truth::TRUE),
+        ("args.n < 1.5 && args.n > 0.5", r#"{"n": 1}"#, Truth::TRUE),
+        ("args.n < 1 || args.n > 1", r#"{"n": 1.0}"#, Truth::FALSE),
+        ("args.n in [1, 2]", r#"{"n": 2.0}"#, Truth::TRUE),
         // 2^53 + 1 has no double.
-        ("args.n == 9007199254740993", r#"{"n": 9007199254740993}"#, Truth::True),
-        ("args.n == 9007199254740992", r#"{"n": 9007199254740993}"#, Truth::False),
-        ("args.n == 9007199254740992.0", r#"{"n": 9007199254740993}"#, Truth::False),
-        ("args.n > 9007199254740992.0", r#"{"n": 9007199254740993}"#, Truth::True),
-        ("args.n == args.m", r#"{"n": 9007199254740993, "m": 9007199254740992.0}"#, Truth::False),
-        ("args.n < 9223372036854775807", r#"{"n": 9.223372036854775807e18}"#, Truth::False),
-        ("args.n == -9223372036854775808", r#"{"n": -9223372036854775808}"#, Truth::True),
+        ("args.n == 9007199254740993", r#"{"n": 9007199254740993}"#, Truth::TRUE),
+        ("args.n == 9007199254740992", r#"{"n": 9007199254740993}"#, Truth::FALSE),
+        ("args.n == 9007199254740992.0", r#"{"n": 9007199254740993}"#, Truth::FALSE),
+        ("args.n > 9007199254740992.0", r#"{"n": 9007199254740993}"#, Truth::TRUE),
+        ("args.n == args.m", r#"{"n": 9007199254740993, "m": 9007199254740992.0}"#, Truth::FALSE),
+        ("args.n < 9223372036854775807", r#"{"n": 9.223372036854775807e18}"#, Truth::FALSE),
+        ("args.n == -9223372036854775808", r#"{"n": -9223372036854775808}"#, Truth::TRUE),
         // Beyond int: uint, and beyond that nothing.
-        ("args.n == 18446744073709551615u && type(args.n) == uint", r#"{"n": 18446744073709551615}"#, Truth::True),
-        ("args.n > 9223372036854775807", r#"{"n": 9223372036854775808}"#, Truth::True),
-        ("args.n < 100", r#"{"n": 18446744073709551616}"#, Truth::Error),
-        ("args.n > 100", r#"{"n": 18446744073709551616}"#, Truth::Error),
-        ("args.n < 100", r#"{"n": -9223372036854775809}"#, Truth::Error),
-        ("args.n < 100", r#"{"n": 1e400}"#, Truth::Error),
-        ("args.n == args.n", r#"{"n": 123456789012345678901234567890}"#, Truth::Error),
-        ("args.n == {'a': 1}", r#"{"n": {"a": 1e999}}"#, Truth::Error),
-        ("args.n < 100.0", r#"{"n": 1e300}"#, Truth::False),
+        ("args.n == 18446744073709551615u && type(args.n) == uint", r#"{"n": 18446744073709551615}"#, Truth::TRUE),
+        ("args.n > 9223372036854775807", r#"{"n": 9223372036854775808}"#, Truth::TRUE),
+        ("args.n < 100", r#"{"n": 18446744073709551616}"#, Truth::ERROR),
+        ("args.n > 100", r#"{"n": 18446744073709551616}"#, Truth::ERROR),
+        ("args.n < 100", r#"{"n": -9223372036854775809}"#, Truth::ERROR),
+        ("args.n < 100", r#"{"n": 1e400}"#, Truth::ERROR),
+        ("args.n == args.n", r#"{"n": 123456789012345678901234567890}"#, Truth::ERROR),
+        ("args.n == {'a': 1}", r#"{"n": {"a": 1e999}}"#, Truth::ERROR),
+        ("args.n < 100.0", r#"{"n": 1e300}"#, Truth::FALSE),
     ] {
         assert_eq!(truth(source, arguments), expected, "{source} {arguments}");
     }
@@ -110,17 +110,17 @@ fn arithmetic_does_not_overflow() {
     ] {
         let arguments = r#"{"max": 9223372036854775807, "min": -9223372036854775808, "zero": 0, "huge": 1e300}"#;
         let Ok(condition) = meshward_policy::Condition::compile(source) else { continue };
-        assert_eq!(World::with_arguments(arguments).evaluate(&condition), Truth::Error, "{source}");
+        assert_eq!(World::with_arguments(arguments).evaluate(&condition), Truth::ERROR, "{source}");
     }
-    assert_eq!(truth("1.0 / double(args.zero) > 1e308", r#"{"zero": 0}"#), Truth::True);
-    assert_eq!(truth("args.n == args.n", r#"{"n": 0.5}"#), Truth::True);
+    assert_eq!(truth("1.0 / double(args.zero) > 1e308", r#"{"zero": 0}"#), Truth::TRUE);
+    assert_eq!(truth("args.n == args.n", r#"{"n": 0.5}"#), Truth::TRUE);
     // NaN is neither equal to itself, nor less, nor greater.
     let nan = "0.0 / double(args.zero)";
     for operator in ["==", "<", "<=", ">", ">="] {
-        assert_eq!(truth(&format!("{nan} {operator} {nan}"), r#"{"zero": 0}"#), Truth::False, "{operator}");
-        assert_eq!(truth(&format!("{nan} {operator} args.zero"), r#"{"zero": 0}"#), Truth::False, "{operator}");
+        assert_eq!(truth(&format!("{nan} {operator} {nan}"), r#"{"zero": 0}"#), Truth::FALSE, "{operator}");
+        assert_eq!(truth(&format!("{nan} {operator} args.zero"), r#"{"zero": 0}"#), Truth::FALSE, "{operator}");
     }
-    assert_eq!(truth(&format!("{nan} != {nan}"), r#"{"zero": 0}"#), Truth::True);
+    assert_eq!(truth(&format!("{nan} != {nan}"), r#"{"zero": 0}"#), Truth::TRUE);
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn strings_are_what_the_json_says() {
         ("args.a != {'b': 1}", r#"{"a": {"b": 1, "c": 2}}"#),
         ("args.l[1.0] == 'b' && args.l[1u] == 'b'", r#"{"l": ["a", "b"]}"#),
     ] {
-        assert_eq!(truth(source, arguments), Truth::True, "{source} {arguments}");
+        assert_eq!(truth(source, arguments), Truth::TRUE, "{source} {arguments}");
     }
 }
 
@@ -167,7 +167,7 @@ fn what_is_not_there_fails_unless_it_is_asked_for() {
         "{args.s: 1, 'text': 2} == {}",
         "{args.l: 1} == {}",
     ] {
-        assert_eq!(truth(source, r#"{"a": 1, "s": "text", "l": [1, 2]}"#), Truth::Error, "{source}");
+        assert_eq!(truth(source, r#"{"a": 1, "s": "text", "l": [1, 2]}"#), Truth::ERROR, "{source}");
     }
     for source in [
         "!has(args.b) || args.b == 1",
@@ -177,31 +177,31 @@ fn what_is_not_there_fails_unless_it_is_asked_for() {
         "args.a != 'text'",
         "args.l != args.a",
     ] {
-        assert_eq!(truth(source, r#"{"a": 1, "s": "text", "l": [1, 2]}"#), Truth::True, "{source}");
+        assert_eq!(truth(source, r#"{"a": 1, "s": "text", "l": [1, 2]}"#), Truth::TRUE, "{source}");
     }
 }
 
 #[test]
 fn and_and_or_make_up_for_what_fails() {
     for (source, expected) in [
-        ("args.none == 1 && false", Truth::False),
-        ("false && args.none == 1", Truth::False),
-        ("args.none == 1 || true", Truth::True),
-        ("true || args.none == 1", Truth::True),
-        ("args.none == 1 && true", Truth::Error),
-        ("args.none == 1 || false", Truth::Error),
-        ("!(args.none == 1)", Truth::Error),
-        ("[0, 1].exists(x, 1 / x == 1)", Truth::True),
-        ("[0, 2].exists(x, 1 / x == 1)", Truth::Error),
-        ("[0, 2].all(x, 1 / x == 1)", Truth::False),
-        ("[0, 1].all(x, 1 / x == 1)", Truth::Error),
-        ("[0, 1].exists_one(x, 1 / x == 1)", Truth::Error),
-        ("[0, 1].filter(x, 1 / x == 1) == [1]", Truth::Error),
-        ("[0, 1].map(x, 1 / x) == [1]", Truth::Error),
-        ("args.big.exists(x, x == 1)", Truth::Error),
-        ("args.big.all(x, x == 1)", Truth::Error),
-        ("1 in args.big", Truth::Error),
-        ("2 in args.big", Truth::Error),
+        ("args.none == 1 && false", Truth::FALSE),
+        ("false && args.none == 1", Truth::FALSE),
+        ("args.none == 1 || true", Truth::TRUE),
+        ("true || args.none == 1", Truth::TRUE),
+        ("args.none == 1 && true", Truth::ERROR),
+        ("args.none == 1 || false", Truth::ERROR),
+        ("!(args.none == 1)", Truth::ERROR),
+        ("[0, 1].exists(x, 1 / x == 1)", Truth::TRUE),
+        ("[0, 2].exists(x, 1 / x == 1)", Truth::ERROR),
+        ("[0, 2].all(x, 1 / x == 1)", Truth::FALSE),
+        ("[0, 1].all(x, 1 / x == 1)", Truth::ERROR),
+        ("[0, 1].exists_one(x, 1 / x == 1)", Truth::ERROR),
+        ("[0, 1].filter(x, 1 / x == 1) == [1]", Truth::ERROR),
+        ("[0, 1].map(x, 1 / x) == [1]", Truth::ERROR),
+        ("args.big.exists(x, x == 1)", Truth::ERROR),
+        ("args.big.all(x, x == 1)", Truth::ERROR),
+        ("1 in args.big", Truth::ERROR),
+        ("2 in args.big", Truth::ERROR),
     ] {
         assert_eq!(truth(source, r#"{"big": [1e999, 1]}"#), expected, "{source}");
     }
@@ -225,7 +225,7 @@ fn macros() {
         "args.l + [4] == [1, 2, 3, 4] && size(args.l + args.l) == 6",
         "{'a': 1, 2: 'b', true: null}[2.0] == 'b' && 'a' in {'a': 1} && size({}) == 0",
     ] {
-        assert_eq!(truth(source, arguments), Truth::True, "{source}");
+        assert_eq!(truth(source, arguments), Truth::TRUE, "{source}");
     }
 }
 
@@ -259,7 +259,7 @@ fn functions() {
         "(true ? 1 : 2) == 1 && (false ? 1 : true ? 2 : 3) == 2",
         "1 + 1 == 2 // the rest is a comment",
     ] {
-        assert_eq!(truth(source, "{}"), Truth::True, "{source}");
+        assert_eq!(truth(source, "{}"), Truth::TRUE, "{source}");
     }
     for source in [
         "args.t.charAt(3) == ''",
@@ -275,7 +275,7 @@ fn functions() {
         "int(args.s) == 1",
         "double(args.s) == 1.0",
     ] {
-        assert_eq!(truth(source, r#"{"s": "maybe", "t": "ab", "l": []}"#), Truth::Error, "{source}");
+        assert_eq!(truth(source, r#"{"s": "maybe", "t": "ab", "l": []}"#), Truth::ERROR, "{source}");
     }
 }
 
@@ -283,33 +283,38 @@ fn functions() {
 fn what_is_not_known_leaves_only_what_it_decides_open() {
     let world = World { arguments: Known::Unknown, meta: Known::Unknown, ..World::default() };
     for (source, expected) in [
-        ("args.amount < 100", Truth::Unknown),
-        ("meta.a", Truth::Unknown),
-        ("jwt.sub == 'bob' && args.amount < 100", Truth::False),
-        ("args.amount < 100 && jwt.sub == 'bob'", Truth::False),
-        ("jwt.sub == 'alice' && args.amount < 100", Truth::Unknown),
-        ("jwt.sub == 'alice' || args.amount < 100", Truth::True),
-        ("args.amount < 100 || jwt.sub == 'bob'", Truth::Unknown),
-        ("!(args.amount < 100)", Truth::Unknown),
-        ("!(args.amount < 100 && false)", Truth::True),
-        ("args.a ? true : true", Truth::Unknown),
-        ("jwt.sub == 'alice' ? args.a : false", Truth::Unknown),
-        ("jwt.sub == 'bob' ? args.a : false", Truth::False),
-        ("has(args.a)", Truth::Unknown),
-        ("'a' in args", Truth::Unknown),
-        ("args.l.exists(x, true)", Truth::Unknown),
-        ("jwt.roles.exists(r, r == args.role)", Truth::Unknown),
-        ("jwt.roles.exists(r, r == args.role || r == 'dev')", Truth::Unknown),
-        ("jwt.roles.all(r, r == args.role && r == 'dev')", Truth::Unknown),
-        ("[args.a, 1] == []", Truth::Unknown),
-        ("size(args.a + 'x') > 1", Truth::Unknown),
-        ("jwt.none == args.a", Truth::Unknown),
-        ("jwt.none", Truth::Error),
-        // Whether these fail depends on the arguments.
-        ("args.a || jwt.none", Truth::Unknown),
-        ("jwt.none && args.a", Truth::Unknown),
-        ("mcp.tool == 'refund'", Truth::True),
+        ("args.amount < 100", Truth::UNKNOWN),
+        ("meta.a", Truth::UNKNOWN),
+        ("jwt.sub == 'bob' && args.amount < 100", Truth::FALSE),
+        ("args.amount < 100 && jwt.sub == 'bob'", Truth::FALSE),
+        ("jwt.sub == 'alice' && args.amount < 100", Truth::UNKNOWN),
+        ("jwt.sub == 'alice' || args.amount < 100", Truth::TRUE),
+        ("args.amount < 100 || jwt.sub == 'bob'", Truth::UNKNOWN),
+        ("!(args.amount < 100)", Truth::UNKNOWN),
+        ("!(args.amount < 100 && false)", Truth::TRUE),
+        ("jwt.sub == 'alice' ? args.a : false", Truth::UNKNOWN),
+        ("jwt.sub == 'bob' ? args.a : false", Truth::FALSE),
+        ("has(args.a)", Truth::UNKNOWN),
+        ("'a' in args", Truth::UNKNOWN),
+        ("args.l.exists(x, true)", Truth::UNKNOWN),
+        ("jwt.roles.exists(r, r == args.role)", Truth::UNKNOWN),
+        ("jwt.roles.exists(r, r == args.role || r == 'dev')", Truth::UNKNOWN),
+        ("jwt.roles.all(r, r == args.role && r == 'dev')", Truth::UNKNOWN),
+        ("[args.a, 1] == []", Truth::UNKNOWN),
+        ("size(args.a + 'x') > 1", Truth::UNKNOWN),
+        ("jwt.none == args.a", Truth::UNKNOWN),
+        ("jwt.none", Truth::ERROR),
+        ("mcp.tool == 'refund'", Truth::TRUE),
     ] {
         assert_eq!(world.truth(source), expected, "{source}");
+    }
+    // What one of the operands rules out, whatever the arguments are.
+    for (source, can_be_true, can_be_false) in [
+        ("args.a || jwt.none", true, false),
+        ("jwt.none && args.a", false, true),
+        ("args.a ? true : true", true, false),
+    ] {
+        let truth = world.truth(source);
+        assert_eq!((truth.can_be_true(), truth.can_be_false(), truth.can_fail()), (can_be_true, can_be_false, true));
     }
 }

@@ -1,0 +1,94 @@
+//! Lists as their caller may see them.
+
+use meshward_engine::{Counter, Scope, Target};
+use meshward_wire::annotations;
+use meshward_wire::json::Span;
+use meshward_wire::listing::{Entry, ListKind, Listing, Unlistable};
+use meshward_wire::revision::Era;
+
+use crate::config::{Effect, Mode};
+use crate::decide::Policy;
+use crate::stage::decide;
+use crate::subject::{Known, Subject};
+
+/// Filters the lists of one exchange.
+pub(crate) struct Filter<'s> {
+    pub(crate) policy: &'s Policy,
+    /// Who asks, and how; about nothing yet.
+    pub(crate) subject: Subject<'s>,
+}
+
+impl Filter<'_> {
+    /// The method that uses what a list offers.
+    pub(crate) const fn used_by(kind: ListKind) -> &'static str {
+        match kind {
+            ListKind::Tools => "tools/call",
+            ListKind::Prompts => "prompts/get",
+            ListKind::Resources | ListKind::ResourceTemplates => "resources/read",
+        }
+    }
+
+    /// Takes out of a result what its caller may not use.
+    pub(crate) fn apply<'t>(
+        &self,
+        text: &'t str,
+        result: Span,
+        kind: ListKind,
+        scope: &mut Scope<'_>,
+    ) -> Result<Listing<'t>, Unlistable> {
+        let listing = Listing::read(text, result, kind)?;
+        let mut hidden = 0_u64;
+        for entry in &listing.entries {
+            if !self.shows(text, entry, kind, scope) {
+                hidden = hidden.saturating_add(1);
+                if self.policy.mode == Mode::Enforce {
+                    scope.splices.remove_element(entry.span);
+                }
+            }
+        }
+        if hidden > 0 {
+            let shadow = self.policy.mode == Mode::Shadow;
+            scope.count(Counter::Hidden { list: kind.method(), shadow }, hidden);
+        }
+        Ok(listing)
+    }
+
+    /// Another caller may see another list: no cache may hand this one on.
+    pub(crate) fn make_private(&self, text: &str, listing: &Listing<'_>, scope: &mut Scope<'_>) {
+        let says_scope = listing.cache_scope.is_some() || self.is_stateless();
+        if self.policy.mode == Mode::Enforce && self.policy.depends_on_caller && says_scope {
+            listing.make_private(text, scope.splices);
+        }
+    }
+
+    /// Whether some use of an entry could be allowed.
+    fn shows(&self, text: &str, entry: &Entry<'_>, kind: ListKind, scope: &mut Scope<'_>) -> bool {
+        // A client must leave such a tool out (MCP 2026-07-28, server/tools, x-mcp-header), so that its calls lack headers
+        // that its server wants.
+        let unusable = |schema| annotations::read(text, schema).is_err();
+        if self.is_stateless() && kind == ListKind::Tools && entry.input_schema.is_some_and(unusable) {
+            return false;
+        }
+        // No call with such a name is read.
+        if entry.name.len() > self.policy.max_name_bytes {
+            return false;
+        }
+        let name = entry.name.clone();
+        let subject = Subject {
+            target: match kind {
+                ListKind::Tools => Target::Tool(name),
+                ListKind::Prompts => Target::Prompt(name),
+                ListKind::Resources | ListKind::ResourceTemplates => Target::Resource(name),
+            },
+            is_template: kind == ListKind::ResourceTemplates,
+            arguments: Known::Unknown,
+            meta: Known::Unknown,
+            ..self.subject.clone()
+        };
+        decide(self.policy, &subject, scope).effect == Effect::Allow
+    }
+
+    fn is_stateless(&self) -> bool {
+        self.subject.revision.is_some_and(|revision| revision.era() == Era::Stateless)
+    }
+}
