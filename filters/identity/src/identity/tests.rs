@@ -2,6 +2,7 @@ use std::cell::RefCell;
 use std::net::Ipv4Addr;
 
 use meshward_engine::StoreError;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::config::{PeerConfig, SourceConfig};
@@ -87,6 +88,24 @@ fn an_address_out_of_a_header_is_believed_only_where_that_is_said() {
             IdentityConfig { source: SourceConfig { filter_state: None, forwarded }, ..IdentityConfig::default() };
         assert_eq!(Identity::new(&config).caller(EVERYTHING, &host).source, source, "{forwarded}");
     }
+}
+
+/// The metadata of a request in Envoy 1.40, behind its JWT filter and one that set `{"x": {"sub": "b"}}` elsewhere.
+const OF_ENVOY: &[u8] = b"\n\xc2\x01\n\x1cenvoy.filters.http.jwt_authn\x12\xa1\x01\n\x9e\x01\n\x07payload\x12\x92\x01*\x8f\x01\
+    \n\x0b\n\x05admin\x12\x02 \x01\n\x12\n\x05level\x12\t\x11\0\0\0\0\0\0\x08@\
+    \n$\n\x0crealm_access\x12\x14*\x12\n\x10\n\x05roles\x12\x072\x05\n\x03\x1a\x01c\n\n\n\x03iss\x12\x03\x1a\x01i\
+    \n\x15\n\x05roles\x12\x0c2\n\n\x03\x1a\x01a\n\x03\x1a\x01b\n\x13\n\x05eight\x12\n\x1a\x0812345678\
+    \n\x0e\n\x03sub\x12\x07\x1a\x05alice\n\x1e\n\x05other\x12\x15\n\x13\n\x01x\x12\x0e*\x0c\n\n\n\x03sub\x12\x03\x1a\x01b";
+
+#[test]
+fn envoys_own_bytes_are_read() {
+    let host = Properties { values: vec![(&["metadata"], OF_ENVOY.to_vec())], ..Properties::default() };
+    let caller = Identity::new(&IdentityConfig::default()).caller(EVERYTHING, &host);
+    let claims = json!({
+        "iss": "i", "sub": "alice", "level": 3, "admin": true, "eight": "12345678", "roles": ["a", "b"],
+        "realm_access": {"roles": ["c"]},
+    });
+    assert_eq!(caller.claims.map(Value::Object), Some(claims));
 }
 
 #[test]
