@@ -8,7 +8,9 @@ use serde_json::Value;
 use super::body::cut;
 use super::caller::Caller;
 use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
-pub use super::format::{Answered, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart};
+pub use super::format::{
+    Answered, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
+};
 
 /// A field line.
 pub type Field = (String, String);

@@ -6,8 +6,8 @@ use anyhow::{Context, Result};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rcgen::{
-    BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ED25519,
-    SanType, SigningKey,
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
+    PKCS_ED25519, SanType, SigningKey,
 };
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::{ClientConfig, RootCertStore};
@@ -33,6 +33,8 @@ pub(super) struct Authority {
 impl Authority {
     pub(super) fn new() -> Result<Self> {
         let mut params = CertificateParams::default();
+        // Certificates have one name unless told otherwise, and one that is signed under its own name counts as self-signed.
+        params.distinguished_name.push(DnType::CommonName, "cases authority");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate()?;
