@@ -61,7 +61,7 @@ fn work_beyond_the_bound_is_an_error() {
     ] {
         let condition = Condition::compile(source).unwrap();
         let start = Instant::now();
-        assert_eq!(world.evaluate(&condition), Truth::Error, "{source}");
+        assert_eq!(world.evaluate(&condition), Truth::ERROR, "{source}");
         let took = start.elapsed();
         // Far more than it takes, and far less than it would take without a bound.
         assert!(took < Duration::from_secs(5), "{source}: {took:?}");
@@ -81,12 +81,12 @@ fn work_within_the_bound_is_done() {
         "args.esc.matches('^a+$') && size(args.esc) == 20000",
         "args.deep == args.deep && args.deep[0][0][0] != []",
     ] {
-        assert_eq!(world.truth(source), Truth::True, "{source}");
+        assert_eq!(world.truth(source), Truth::TRUE, "{source}");
     }
     let list = |n: usize| World::with_arguments(format!("{{\"l\":[{}]}}", vec!["1"; n].join(",")));
     let condition = Condition::compile("args.l.all(x, x == 1)").unwrap();
-    assert_eq!(list(20_000).evaluate(&condition), Truth::True);
-    assert_eq!(list(60_000).evaluate(&condition), Truth::Error);
+    assert_eq!(list(20_000).evaluate(&condition), Truth::TRUE);
+    assert_eq!(list(60_000).evaluate(&condition), Truth::ERROR);
 }
 
 #[test]
@@ -103,10 +103,27 @@ fn the_deepest_condition_fits_a_small_stack() {
             format!("[1].all(x, [x].all(y, [y].all(z, {})))", nested("[", 12, "][0]")),
             format!("args.s{} == 'x'", " + ''".repeat(36)),
         ] {
-            assert_eq!(world.truth(&source), Truth::True, "{source}");
+            assert_eq!(world.truth(&source), Truth::TRUE, "{source}");
         }
-        assert_eq!(world.truth("args.deep == args.deep"), Truth::True);
+        assert_eq!(world.truth("args.deep == args.deep"), Truth::TRUE);
     };
     // The module's stack has 1 MiB; frames without optimisation are larger than its.
     std::thread::Builder::new().stack_size(1 << 20).spawn(evaluate).unwrap().join().unwrap();
+}
+
+#[test]
+fn arguments_are_not_looked_at_where_the_rest_decides() {
+    let costly = "args.l.all(x, args.l.all(y, x + y >= 0))";
+    for (source, expected) in [
+        (format!("{costly} && jwt.sub == 'bob'"), Truth::FALSE),
+        (format!("{costly} || jwt.sub == 'alice'"), Truth::TRUE),
+        (format!("!(jwt.sub == 'alice' || {costly})"), Truth::FALSE),
+        (format!("jwt.sub == 'bob' ? {costly} : true"), Truth::TRUE),
+        (format!("{costly} && jwt.sub == 'alice'"), Truth::ERROR),
+        (format!("{costly} || jwt.sub == 'bob'"), Truth::ERROR),
+        // What is beyond the bound is so whatever follows it.
+        (format!("{costly} || args.s == 'x'"), Truth::ERROR),
+    ] {
+        assert_eq!(hostile().truth(&source), expected, "{source}");
+    }
 }

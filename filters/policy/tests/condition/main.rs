@@ -2,6 +2,7 @@
 
 mod bound;
 mod compile;
+mod documentation;
 mod properties;
 mod support;
 mod values;
