@@ -26,6 +26,8 @@ pub(super) type Property = (Vec<String>, Vec<u8>);
 pub struct Caller {
     /// The URI in its certificate, which is signed by an authority that Envoy trusts. Without one there is no TLS.
     pub peer: Option<String>,
+    /// The URI in its certificate, which it signed itself, where Envoy ends TLS without checking clients.
+    pub unverified_peer: Option<String>,
     /// The payload of its token, which is signed by an issuer that Envoy trusts.
     pub jwt: Option<Map<String, Value>>,
     /// The payload of its token, which is signed by somebody else.
@@ -38,7 +40,14 @@ pub struct Caller {
 
 impl Default for Caller {
     fn default() -> Self {
-        Self { peer: None, jwt: None, unverified_jwt: None, source: Ipv4Addr::LOCALHOST, filter_state: BTreeMap::new() }
+        Self {
+            peer: None,
+            unverified_peer: None,
+            jwt: None,
+            unverified_jwt: None,
+            source: Ipv4Addr::LOCALHOST,
+            filter_state: BTreeMap::new(),
+        }
     }
 }
 
@@ -46,11 +55,20 @@ impl Caller {
     pub(super) fn validate(&self, request: &Request) -> Result<()> {
         ensure!(self.source.is_loopback(), "caller: only addresses in 127.0.0.0/8 can be connected from");
         ensure!(self.jwt.is_none() || self.unverified_jwt.is_none(), "caller: one token, `jwt` or `unverified_jwt`");
+        ensure!(
+            self.peer.is_none() || self.unverified_peer.is_none(),
+            "caller: one certificate, `peer` or `unverified_peer`"
+        );
         let has_token = self.jwt.is_some() || self.unverified_jwt.is_some();
         ensure!(request.raw.is_none() || !has_token, "caller: raw bytes say all header fields, a token too");
         let plain = |text: &String| !text.is_empty() && !text.contains('%');
         ensure!(self.filter_state.values().all(plain), "caller: a text of the filter state has no `%`");
         Ok(())
+    }
+
+    /// Whether it connects with TLS.
+    pub(super) const fn uses_tls(&self) -> bool {
+        self.peer.is_some() || self.unverified_peer.is_some()
     }
 
     /// What Envoy says of it; see `docs/identity.md`.

@@ -179,6 +179,14 @@ mod tests {
                 "need `framing: chunked`",
             ),
             ("about: x\nconfig: open\nexpect: passes\nrequest: { raw: x }", "needs `http: [1]`"),
+            ("about: x\nconfig: open\nexpect: passes\ncaller: { peers: a }", "caller.peers: unknown field"),
+            ("about: x\nconfig: open\nexpect: passes\ncaller: { source: 10.0.0.1 }", "127.0.0.0/8"),
+            ("about: x\nconfig: open\nexpect: passes\ncaller: { jwt: {}, unverified_jwt: {} }", "one token"),
+            ("about: x\nconfig: open\nexpect: passes\ncaller: { peer: a, unverified_peer: a }", "one certificate"),
+            (
+                "about: x\nconfig: open\nexpect: passes\ncaller: { jwt: {} }\nhttp: [1]\nrequest: { raw: x }",
+                "raw bytes say all header fields",
+            ),
             ("about: x\nconfig: open\nexpect: passes\nvariants: []", "`variants` is empty"),
             ("about: x\nconfig: open\nexpect: passes\nvariants: [{ name: a }, { name: a }]", "area/one: a: twice"),
         ] {

@@ -14,7 +14,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::{Map, Value, json};
 use tokio_rustls::TlsConnector;
 
-use crate::cases::caller::{JWT_AUTHN, JWT_PAYLOAD};
+use crate::cases::caller::{Caller, JWT_AUTHN, JWT_PAYLOAD};
 use crate::cases::case::Http;
 
 /// The name in the server's certificate.
@@ -52,13 +52,18 @@ impl Authority {
         })
     }
 
-    /// A client with this URI in its certificate.
-    pub(super) fn client(&self, peer: &str, http: Http) -> Result<TlsConnector> {
+    /// A client with the caller's certificate.
+    pub(super) fn client(&self, caller: &Caller, http: Http) -> Result<TlsConnector> {
         let mut params = CertificateParams::default();
-        params.subject_alt_names = vec![SanType::URI(peer.try_into()?)];
+        for peer in caller.peer.iter().chain(&caller.unverified_peer) {
+            params.subject_alt_names.push(SanType::URI(peer.as_str().try_into()?));
+        }
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate()?;
-        let certificate = params.signed_by(&key, &self.issuer)?;
+        let certificate = match caller.peer {
+            Some(_) => params.signed_by(&key, &self.issuer)?,
+            None => params.self_signed(&key)?,
+        };
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone())?;
         let key = PrivateKeyDer::try_from(key.serialize_der()).map_err(anyhow::Error::msg)?;
@@ -85,9 +90,11 @@ impl Authority {
         Ok(format!("{signed}.{}", part(&signature)))
     }
 
-    /// The listener's side of mTLS: no connection without a certificate that this authority signed.
-    pub(super) fn transport_socket(&self) -> Value {
+    /// The listener's side of TLS. Where it verifies, there is no connection without a certificate that this authority signed;
+    /// elsewhere it is told to ask for one, but not what to hold it against.
+    pub(super) fn transport_socket(&self, verifies: bool) -> Value {
         let (certificate, key) = &self.server;
+        let authorities = verifies.then(|| json!({"trusted_ca": {"inline_string": self.root_pem}}));
         json!({
             "name": "envoy.transport_sockets.tls",
             "typed_config": {
@@ -98,7 +105,7 @@ impl Authority {
                     "tls_certificates": [
                         {"certificate_chain": {"inline_string": certificate}, "private_key": {"inline_string": key}}
                     ],
-                    "validation_context": {"trusted_ca": {"inline_string": self.root_pem}}
+                    "validation_context": authorities
                 }
             }
         })

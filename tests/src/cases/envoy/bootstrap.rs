@@ -16,7 +16,8 @@ use crate::cases::observed::Run;
 pub(super) struct Setup {
     document: String,
     hold: bool,
-    mtls: bool,
+    tls: bool,
+    verifies: bool,
     jwt: bool,
     filter_state: BTreeMap<String, String>,
 }
@@ -28,7 +29,8 @@ impl Setup {
         Self {
             document: run.case.document(run.mode),
             hold: run.mode == Mode::Hold,
-            mtls: caller.peer.is_some(),
+            tls: caller.uses_tls(),
+            verifies: caller.peer.is_some(),
             jwt: caller.jwt.is_some() || caller.unverified_jwt.is_some(),
             filter_state: caller.filter_state.clone(),
         }
@@ -74,10 +76,10 @@ fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path, autho
     ] {
         *listener.pointer_mut(&pointer).with_context(|| format!("the sidecar has no {pointer}"))? = value;
     }
-    if setup.mtls {
+    if setup.tls {
         let chain =
             listener.pointer_mut("/filter_chains/0").and_then(Value::as_object_mut).context("no filter chain")?;
-        chain.insert("transport_socket".to_owned(), authority.transport_socket());
+        chain.insert("transport_socket".to_owned(), authority.transport_socket(setup.verifies));
     }
     let filters = format!("{manager}/http_filters");
     let filters = listener.pointer_mut(&filters).and_then(Value::as_array_mut).context("no HTTP filters")?;

@@ -27,7 +27,9 @@ pub(super) async fn connect(
     socket.bind((caller.source, 0).into()).context("bind")?;
     let stream = socket.connect(address).await.context("connect")?;
     stream.set_nodelay(true)?;
-    let Some(peer) = &caller.peer else { return Ok(Box::new(stream)) };
+    if !caller.uses_tls() {
+        return Ok(Box::new(stream));
+    }
     let name = ServerName::try_from(SERVER)?;
-    Ok(Box::new(authority.client(peer, http)?.connect(name, stream).await.context("TLS handshake")?))
+    Ok(Box::new(authority.client(caller, http)?.connect(name, stream).await.context("TLS handshake")?))
 }

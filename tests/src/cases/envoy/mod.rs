@@ -147,7 +147,7 @@ async fn exchange(
         Ok(stream) => stream,
         Err(error) => return ClientSaw { broken: Some(format!("{error:#}")), ..ClientSaw::default() },
     };
-    let scheme = if caller.peer.is_some() { Scheme::HTTPS } else { Scheme::HTTP };
+    let scheme = if caller.uses_tls() { Scheme::HTTPS } else { Scheme::HTTP };
     match http {
         Http::One => client_h1::exchange(stream, run, request, entry).await,
         Http::Two => client_h2::exchange(stream, scheme, run, request, entry).await,
