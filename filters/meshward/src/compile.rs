@@ -1,7 +1,9 @@
 //! From a configuration to a pipeline: what the types cannot say is checked, then everything is compiled.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
+use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
 use meshward_policy::{Fault, Policy, PolicyStage};
@@ -44,6 +46,11 @@ impl Config {
         self.validate_protocol(&mut errors);
         for (path, message) in self.identity.faults() {
             errors.add(&format!("identity.{path}"), message);
+        }
+        if let Some(Err(faults)) = self.catalogue.as_ref().map(Catalogue::new) {
+            for (path, message) in faults {
+                errors.add(&path, message);
+            }
         }
         if let Err(faults) = self.policy().transpose() {
             for Fault { path, message } in faults {
@@ -142,6 +149,10 @@ impl Config {
         if let Some(policy) = self.policy() {
             let policy = policy.map_err(|_| PipelineError::Invalid)?;
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
+        }
+        if let Some(catalogue) = &self.catalogue {
+            let catalogue = Catalogue::new(catalogue).map_err(|_| PipelineError::Invalid)?;
+            stages.push(Box::new(CatalogueStage::new(Rc::new(catalogue))));
         }
         Ok(Pipeline::new(self.settings(), stages))
     }

@@ -1,5 +1,6 @@
 //! The configuration as it is written. YAML for people, JSON inside a host; the same document everywhere.
 
+use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
 use meshward_identity::IdentityConfig;
 use meshward_policy::PolicyConfig;
@@ -31,6 +32,10 @@ pub struct Config {
     /// Where it is read who the caller is.
     #[serde(default)]
     pub identity: IdentityConfig,
+    /// What the server says its tools are, and what is made of it. Absent: nothing is learned, and calls are not held
+    /// against it.
+    #[serde(default)]
+    pub catalogue: Option<CatalogueConfig>,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,

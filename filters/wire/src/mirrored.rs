@@ -119,9 +119,6 @@ pub struct Facts<'a> {
     pub method: Option<&'a str>,
     /// What `params` says in the member that [`crate::method::TargetKind::named_by`] names, when it is a string.
     pub name: Option<&'a str>,
-    /// The parameters that the tool's schema marks with `x-mcp-header`. A header that is not among them is let be: who
-    /// does not know an `Mcp-Param-*` header forwards it and ignores it (Server Behavior for Custom Headers).
-    pub params: &'a [Param<'a>],
 }
 
 /// A parameter that a tool's schema wants mirrored.
@@ -189,12 +186,27 @@ pub fn check<'h>(
         None if name_required => return Err(Condemned { header: Header::Name, fault: Fault::Missing }),
         None => {}
     }
-    for param in facts.params {
-        let header = headers.clone().find(|(name, _)| is_param(name, param.header));
-        match header {
-            Some((_, value)) => compare_param(value, param.value).map_err(wrong(Header::Param))?,
+    Ok(())
+}
+
+/// Holds the `Mcp-Param-*` headers of a request against the parameters that its tool's schema has them mirror. A header that
+/// is not among them is let be: who does not know an `Mcp-Param-*` header forwards it and ignores it (Server Behavior for
+/// Custom Headers). `required`: the revision has clients send them.
+///
+/// # Errors
+///
+/// The first header for which the request is to be refused.
+pub fn check_params<'h>(
+    headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone,
+    params: &[Param<'_>],
+    required: bool,
+) -> Result<(), Condemned> {
+    let wrong = |fault| Condemned { header: Header::Param, fault };
+    for param in params {
+        match headers.clone().find(|(name, _)| is_param(name, param.header)) {
+            Some((_, value)) => compare_param(value, param.value).map_err(wrong)?,
             None if required && param.value.is_some_and(|value| value != "null") => {
-                return Err(Condemned { header: Header::Param, fault: Fault::Missing });
+                return Err(wrong(Fault::Missing));
             }
             None => {}
         }

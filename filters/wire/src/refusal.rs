@@ -139,6 +139,12 @@ reasons! {
     MethodRefused, "method_refused", -32601, 403, "This method is not available here";
     /// A browser's request from a page that may not send any (DNS rebinding).
     OriginRefused, "origin_refused", -31403, 403, "Requests from this origin are not permitted";
+    /// Arguments that do not fit the tool's input schema.
+    ArgumentsInvalid, "arguments_invalid", -32602, 400, "The arguments do not fit the tool's input schema";
+    /// Arguments that must fit a schema that cannot be used.
+    SchemaUnusable, "schema_unusable", -32602, 400, "The tool's input schema cannot be used";
+    /// A tool of which no definition is known.
+    ToolUnknown, "tool_unknown", -32602, 400, "This tool is not known here: list the tools first";
     /// Arguments longer than the tool's bound.
     ArgumentsTooLarge, "arguments_too_large", -32602, 400, "The arguments are too large for this tool";
     /// What the server sent cannot be read.
@@ -165,7 +171,14 @@ impl Reason {
     pub const fn is_decision(self) -> bool {
         matches!(
             self,
-            Self::Denied | Self::ConditionFailed | Self::UriRefused | Self::MethodRefused | Self::ArgumentsTooLarge
+            Self::Denied
+                | Self::ConditionFailed
+                | Self::UriRefused
+                | Self::MethodRefused
+                | Self::ArgumentsInvalid
+                | Self::ArgumentsTooLarge
+                | Self::SchemaUnusable
+                | Self::ToolUnknown
         )
     }
 }

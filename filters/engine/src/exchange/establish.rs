@@ -105,7 +105,6 @@ pub(super) fn establish<'m>(
         revision,
         method: name.as_deref(),
         name: named.as_deref(),
-        params: &[],
     };
     mirrored::check(headers.iter(), &facts)?;
     if matches!(message.meta_as_sent(), Some((_, kind)) if !matches!(kind, ValueKind::Object | ValueKind::Null)) {

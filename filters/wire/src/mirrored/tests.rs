@@ -319,10 +319,13 @@ fn parameters_are_compared_by_their_type() {
 
 #[test]
 fn parameters_a_schema_marks_are_held_against_the_body() {
-    let param = |value| [Param { header: "Region", value }];
     let with = |value: &str| [named("t"), lines(&[("mcp-param-REGION", value)])].concat();
-    let outcome =
-        |headers: &Lines, value, revision| run(headers, &Facts { params: &param(value), revision, ..call("t") });
+    let outcome = |headers: &Lines, value, revision: Option<Revision>| {
+        let headers = headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice()));
+        let required = revision.is_some_and(Revision::requires_mirrored_headers);
+        check_params(headers, &[Param { header: "Region", value }], required)
+            .map_err(|condemned| (condemned.header, condemned.fault))
+    };
     let mismatch = Err((Header::Param, Fault::Mismatch));
     let missing = Err((Header::Param, Fault::Missing));
     assert_eq!(outcome(&with("eu"), Some(r#""eu""#), STATELESS), Ok(()));
