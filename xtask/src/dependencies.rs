@@ -12,10 +12,24 @@ use crate::{command, workspace::Workspace};
 const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-wire", Some(&[])),
     ("meshward-engine", Some(&["meshward-wire"])),
+    ("meshward-identity", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
-    ("meshward-policy", Some(&["meshward-engine", "meshward-wire"])),
-    ("meshward", Some(&["meshward-engine", "meshward-policy", "meshward-wire"])),
-    ("meshward-plugin", Some(&["meshward", "meshward-engine", "meshward-policy", "meshward-wire"])),
+    ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
+    (
+        "meshward",
+        Some(&["meshward-engine", "meshward-identity", "meshward-catalogue", "meshward-policy", "meshward-wire"]),
+    ),
+    (
+        "meshward-plugin",
+        Some(&[
+            "meshward",
+            "meshward-engine",
+            "meshward-identity",
+            "meshward-catalogue",
+            "meshward-policy",
+            "meshward-wire",
+        ]),
+    ),
     ("meshward-host-harness", None),
     ("meshward-tests", None),
     ("xtask", Some(&[])),
