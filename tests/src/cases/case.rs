@@ -1,5 +1,6 @@
 //! A case as it is played: defaults filled in, bodies put together and cut.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result, bail};
@@ -38,6 +39,12 @@ pub struct Case {
     pub expect: Expect,
     /// Reasons counted though the message passes.
     pub shadow: Vec<String>,
+    /// Entries taken out of lists, by the list's method.
+    pub hidden: BTreeMap<String, u64>,
+    /// Entries that are left only because the policy is in shadow mode, likewise.
+    pub would_hide: BTreeMap<String, u64>,
+    /// Conditions that cannot be evaluated, by the effect of their rule.
+    pub failed_conditions: BTreeMap<String, u64>,
     /// Envoy answers this itself.
     pub envoy_answers: Option<u16>,
 }
@@ -126,6 +133,9 @@ impl Case {
             answer: answer(spec.answer).context("answer")?,
             expect: spec.expect,
             shadow: spec.shadow,
+            hidden: spec.hidden,
+            would_hide: spec.would_hide,
+            failed_conditions: spec.failed_conditions,
             envoy_answers: spec.envoy_answers,
         })
     }

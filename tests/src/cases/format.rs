@@ -36,6 +36,15 @@ pub(super) struct CaseSpec {
     /// Reasons that are counted though the message passes (shadow mode).
     #[serde(default)]
     pub(super) shadow: Vec<String>,
+    /// Entries taken out of lists, by the list's method.
+    #[serde(default)]
+    pub(super) hidden: BTreeMap<String, u64>,
+    /// Entries that are left only because the policy is in shadow mode, likewise.
+    #[serde(default)]
+    pub(super) would_hide: BTreeMap<String, u64>,
+    /// Conditions that cannot be evaluated, by the effect of their rule.
+    #[serde(default)]
+    pub(super) failed_conditions: BTreeMap<String, u64>,
     /// Envoy itself answers with this status, whatever a filter says; the other hosts go by `expect`.
     #[serde(default)]
     pub(super) envoy_answers: Option<u16>,

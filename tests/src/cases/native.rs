@@ -6,14 +6,14 @@ use std::rc::Rc;
 use anyhow::{Result, anyhow};
 use meshward::Config;
 use meshward_engine::{
-    BodyDemand, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply, StoreError,
+    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply, StoreError,
 };
 
 use super::caller::Property;
 use super::case::Field;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
-use super::report::{Host, Played};
+use super::report::{Counted, Host, Played};
 
 /// The host.
 #[derive(Debug, Clone, Copy)]
@@ -45,9 +45,9 @@ impl Host for NativeHost {
             };
             let mut played_one = One::new(pipeline, run);
             played_one.play(run);
-            for key in played_one.counted {
+            for (key, by) in played_one.counted {
                 let counted = played.counts.entry(key).or_default();
-                *counted = counted.saturating_add(1);
+                *counted = counted.saturating_add(by);
             }
             played.observed.push(played_one.seen);
         }
@@ -61,7 +61,7 @@ struct One {
     exchange: Exchange,
     world: Surroundings,
     seen: Observed,
-    counted: Vec<(String, bool)>,
+    counted: Vec<(Counted, u64)>,
     /// A reply took the place of the exchange.
     replied: bool,
 }
@@ -94,8 +94,17 @@ impl One {
                 Effect::Reply(reply) => self.reply(reply),
                 Effect::RequestHeader(edit) | Effect::ResponseHeader(edit) => step.edits.push(edit),
                 Effect::ReplaceBody(bytes) => step.replacement = Some(bytes),
-                Effect::CountRefusal { reason, shadow } => self.counted.push((reason.name().to_owned(), shadow)),
-                Effect::Log(..) | Effect::Count { .. } => {}
+                Effect::CountRefusal { reason, shadow } => {
+                    self.counted.push((Counted::Refused(reason.name().to_owned(), shadow), 1));
+                }
+                Effect::Count { counter: Counter::Hidden { list, shadow }, by } => {
+                    self.counted.push((Counted::Hidden(list.to_owned(), shadow), by));
+                }
+                Effect::Count { counter: Counter::ConditionFailed { allows }, by } => {
+                    let effect = if allows { "allow" } else { "deny" };
+                    self.counted.push((Counted::FailedCondition(effect.to_owned()), by));
+                }
+                Effect::Log(..) => {}
                 Effect::Callout(callout) => {
                     self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));
                 }

@@ -7,8 +7,19 @@ use super::case::{Case, Expect};
 use super::judge::{judge, judge_answered_by_envoy};
 use super::observed::{Observed, Run, runs};
 
-/// Refusals by reason; those that were only observed (shadow mode) apart.
-pub type Counts = BTreeMap<(String, bool), u64>;
+/// What the module counted.
+pub type Counts = BTreeMap<Counted, u64>;
+
+/// A counter of the module, by its labels.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Counted {
+    /// Refusals for a reason; those that were only observed (shadow mode) apart.
+    Refused(String, bool),
+    /// Entries taken out of the list of a method; likewise.
+    Hidden(String, bool),
+    /// Conditions that could not be evaluated, by the effect of their rule.
+    FailedCondition(String),
+}
 
 /// A host: something that plays exchanges.
 pub trait Host {
@@ -30,7 +41,7 @@ pub trait Host {
 pub struct Played {
     /// Of each run, in order.
     pub observed: Vec<Observed>,
-    /// All refusals counted.
+    /// All that was counted.
     pub counts: Counts,
     /// What went wrong beside the single runs, such as a request nobody sent.
     pub problems: Vec<String>,
@@ -77,9 +88,7 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
     for key in expected.keys().chain(played.counts.keys()).collect::<std::collections::BTreeSet<_>>() {
         let (counted, due) = (played.counts.get(key).unwrap_or(&0), expected.get(key).unwrap_or(&0));
         if counted != due {
-            let (reason, shadow) = key;
-            let kind = if *shadow { "observed" } else { "enforced" };
-            failures.push(format!("metrics: {counted} refusals for {reason} were {kind}, not {due}"));
+            failures.push(format!("metrics: {counted} times {key:?}, not {due}"));
         }
     }
     Ok(Report { host: host.name(), runs: runs.len(), failures, seen })
@@ -111,10 +120,15 @@ impl<'a> Grouped<'a> {
 
 /// Adds what one run of a case must count.
 fn count(case: &Case, counts: &mut Counts) {
-    let mut add = |reason: &String, shadow| {
-        let counted = counts.entry((reason.clone(), shadow)).or_default();
-        *counted = counted.saturating_add(1);
+    let mut add_some = |key: Counted, by: u64| {
+        let counted = counts.entry(key).or_default();
+        *counted = counted.saturating_add(by);
     };
+    for (shadow, entries) in [(false, &case.hidden), (true, &case.would_hide)] {
+        entries.iter().for_each(|(list, by)| add_some(Counted::Hidden(list.clone(), shadow), *by));
+    }
+    case.failed_conditions.iter().for_each(|(effect, by)| add_some(Counted::FailedCondition(effect.clone()), *by));
+    let mut add = |reason: &String, shadow| add_some(Counted::Refused(reason.clone(), shadow), 1);
     match &case.expect {
         Expect::Passes | Expect::PassesWithout(_) => {}
         Expect::Refused(refused) => add(refused.counted.as_ref().unwrap_or(&refused.reason), false),
