@@ -18,6 +18,14 @@ pub(crate) struct Filter<'s> {
     pub(crate) subject: Subject<'s>,
 }
 
+/// Whether a caller sees an entry.
+enum Shown {
+    Yes,
+    /// Only because the rule that would hide it is in shadow mode.
+    Still,
+    No,
+}
+
 impl Filter<'_> {
     /// The method that uses what a list offers.
     pub(crate) const fn used_by(kind: ListKind) -> &'static str {
@@ -37,18 +45,21 @@ impl Filter<'_> {
         scope: &mut Scope<'_>,
     ) -> Result<Listing<'t>, Unlistable> {
         let listing = Listing::read(text, result, kind)?;
-        let mut hidden = 0_u64;
+        let (mut hidden, mut would_hide) = (0_u64, 0_u64);
         for entry in &listing.entries {
-            if !self.shows(text, entry, kind, scope) {
-                hidden = hidden.saturating_add(1);
-                if self.policy.mode == Mode::Enforce {
+            match (self.shows(text, entry, kind, scope), self.policy.mode) {
+                (Shown::Yes, _) => {}
+                (Shown::No, Mode::Enforce) => {
+                    hidden = hidden.saturating_add(1);
                     scope.splices.remove_element(entry.span);
                 }
+                (Shown::No, Mode::Shadow) | (Shown::Still, _) => would_hide = would_hide.saturating_add(1),
             }
         }
-        if hidden > 0 {
-            let shadow = self.policy.mode == Mode::Shadow;
-            scope.count(Counter::Hidden { list: kind.method(), shadow }, hidden);
+        for (count, shadow) in [(hidden, false), (would_hide, true)] {
+            if count > 0 {
+                scope.count(Counter::Hidden { list: kind.method(), shadow }, count);
+            }
         }
         Ok(listing)
     }
@@ -62,16 +73,16 @@ impl Filter<'_> {
     }
 
     /// Whether some use of an entry could be allowed.
-    fn shows(&self, text: &str, entry: &Entry<'_>, kind: ListKind, scope: &mut Scope<'_>) -> bool {
+    fn shows(&self, text: &str, entry: &Entry<'_>, kind: ListKind, scope: &mut Scope<'_>) -> Shown {
         // A client must leave such a tool out (MCP 2026-07-28, server/tools, x-mcp-header), so that its calls lack headers
         // that its server wants.
         let unusable = |schema| annotations::read(text, schema).is_err();
         if self.is_stateless() && kind == ListKind::Tools && entry.input_schema.is_some_and(unusable) {
-            return false;
+            return Shown::No;
         }
         // No call with such a name is read.
         if entry.name.len() > self.policy.max_name_bytes {
-            return false;
+            return Shown::No;
         }
         let name = entry.name.clone();
         let subject = Subject {
@@ -85,7 +96,12 @@ impl Filter<'_> {
             meta: Known::Unknown,
             ..self.subject.clone()
         };
-        decide(self.policy, &subject, scope).effect == Effect::Allow
+        let ruling = decide(self.policy, &subject, scope);
+        match (ruling.effect, ruling.shadow) {
+            (Effect::Deny, _) => Shown::No,
+            (Effect::Allow, Some(_)) => Shown::Still,
+            (Effect::Allow, None) => Shown::Yes,
+        }
     }
 
     fn is_stateless(&self) -> bool {

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use anyhow::{Result, anyhow};
 use meshward::Config;
 use meshward_engine::{
-    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply, StoreError,
+    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply,
+    StoreError,
 };
 
 use super::caller::Property;
