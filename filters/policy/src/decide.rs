@@ -120,7 +120,7 @@ impl Policy {
             }
         }
         let default = match subject.direction {
-            Direction::Client if subject.upkeep => Effect::Allow,
+            _ if subject.upkeep => Effect::Allow,
             Direction::Client => self.default,
             Direction::Server => self.server_requests,
         };

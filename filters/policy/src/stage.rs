@@ -183,7 +183,10 @@ impl PolicyExchange {
     /// Decides on a request of the server's own.
     fn server_request(&mut self, method: &str, scope: &mut Scope<'_>) -> Answer {
         let shared = Rc::clone(&self.shared);
-        let subject = self.subject(method, Direction::Server, scope.headers, &*scope.host);
+        let subject = Subject {
+            upkeep: method == "ping",
+            ..self.subject(method, Direction::Server, scope.headers, &*scope.host)
+        };
         let ruling = decide(&shared.policy, &subject, scope);
         match (ruling.effect, shared.policy.mode) {
             (Effect::Deny, Mode::Enforce) => Answer::Refuse(Shared::decision(&ruling)),

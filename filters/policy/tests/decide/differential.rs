@@ -97,9 +97,10 @@ fn by_the_book(config: &Value, asked: &Asked) -> bool {
     let denied = enforced().any(|rule| rule["effect"] == "deny" && matches(rule, asked) != Some(false));
     let allowed = enforced().any(|rule| rule["effect"] == "allow" && matches(rule, asked) == Some(true));
     let default = match asked.direction {
-        Direction::Client => asked.upkeep || config["default"] == "allow",
+        Direction::Client => config["default"] == "allow",
         Direction::Server => config["server_requests"] == "allow",
     };
+    let default = asked.upkeep || default;
     !denied && (allowed || default)
 }
 
