@@ -83,7 +83,7 @@ fn however_bodies_are_cut_the_engine_does_the_same() -> Result<()> {
     // A refusal for what the length says comes with the head: only there the cut bodies, which say none, differ.
     let same_without_length = |case: &&Case| !matches!(&case.expect, Expect::Refused(refused) if refused.early);
     let mut played = 0_usize;
-    for case in cases()?.iter().filter(same_without_length) {
+    for case in cases()?.iter().filter(same_without_length).filter(|case| case.sequence().is_none()) {
         let report = examine(&NativeHost, &variations(case))?;
         played = played.saturating_add(report.runs);
         let first = report.failures.first();

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Host, KeptHeaders, Reads, Refusal, Scope, Stage,
-    StageExchange, Target, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Headers, Host, KeptHeaders, Reads, Refusal, Scope,
+    Stage, StageExchange, Target, Verdict,
 };
 use meshward_wire::annotations;
 use meshward_wire::json::Span;
@@ -87,6 +87,8 @@ impl StageExchange for CatalogueExchange {
         let of_interest = self.catalogue.learns() && (self.awaits_tools || !self.decided);
         if of_interest { Reads::Observes } else { Reads::Nothing }
     }
+
+    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         match message.kind() {

@@ -12,7 +12,7 @@ use meshward_wire::splice::Splices;
 
 use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Counter, Effect, Effects, Level};
-use crate::headers::{HeaderDemand, KeptHeaders};
+use crate::headers::{HeaderDemand, Headers, KeptHeaders};
 use crate::host::Host;
 
 /// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
@@ -45,6 +45,9 @@ pub trait StageExchange: Debug {
     /// How it reads the response to the messages it has decided; if it has decided none, what comes on a stream that a
     /// GET opens.
     fn reads_response(&self) -> Reads;
+
+    /// Sees the head of a successful response that it reads.
+    fn response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>);
 
     /// Judges one message of the server, and may edit it.
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer;

@@ -76,6 +76,7 @@ impl Policy {
             default: config.default,
             server_requests: config.server_requests,
             index: Index::new(&rules),
+            wants_client: rules.iter().any(Rule::wants_client),
             max_name_bytes: Limits::default().max_name_bytes,
             depends_on_caller: rules.iter().any(Rule::depends_on_caller),
             rules,

@@ -30,6 +30,8 @@ pub struct Policy {
     pub(crate) refusal: Refusal,
     pub(crate) wanted: Wanted,
     pub(crate) headers: HeaderDemand,
+    /// Some rule looks at the client's name.
+    pub(crate) wants_client: bool,
     /// The longest name that a call can have.
     pub(crate) max_name_bytes: usize,
     /// A list can differ from caller to caller.

@@ -15,6 +15,7 @@ mod filter;
 mod index;
 mod principal;
 mod rule;
+mod sessions;
 mod stage;
 mod subject;
 mod truth;

@@ -12,6 +12,8 @@ use serde::de::{MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
+use crate::truth::Truth;
+
 /// One principal: a pattern on the peer's URI, or an object of which all members must match.
 #[derive(Debug, Clone, Default)]
 pub struct PrincipalConfig {
@@ -136,19 +138,25 @@ impl Principal {
         self.headers.iter().map(|(name, _)| name.as_str())
     }
 
-    /// Whether the caller is this one. What is not proved matches nothing.
-    pub(crate) fn matches(&self, caller: &Caller, headers: &KeptHeaders) -> bool {
-        self.peer.as_ref().is_none_or(|glob| caller.peer.as_ref().is_some_and(|peer| glob.matches(peer)))
-            && self
-                .jwt
-                .as_ref()
-                .is_none_or(|claims| caller.claims.as_ref().is_some_and(|given| claims.match_all(given)))
-            && self.headers.iter().all(|(name, glob)| headers.text(name).is_some_and(|value| glob.matches(&value)))
-            && self.sources.as_ref().is_none_or(|networks| {
-                caller
-                    .source
-                    .is_some_and(|source| networks.iter().any(|network| network.contains(&source.to_canonical())))
-            })
+    /// Whether the caller is this one. What is not proved matches nothing; but an address that is not known may be any, since
+    /// callers can bring it about that it is not (`x-forwarded-for`).
+    pub(crate) fn matches(&self, caller: &Caller, headers: &KeptHeaders) -> Truth {
+        let peer = |glob: &Glob| caller.peer.as_ref().is_some_and(|peer| glob.matches(peer));
+        let claims = |claims: &Claims| caller.claims.as_ref().is_some_and(|given| claims.match_all(given));
+        let header = |(name, glob): &(String, Glob)| headers.text(name).is_some_and(|value| glob.matches(&value));
+        if !self.peer.as_ref().is_none_or(peer)
+            || !self.jwt.as_ref().is_none_or(claims)
+            || !self.headers.iter().all(header)
+        {
+            return Truth::FALSE;
+        }
+        match (&self.sources, caller.source) {
+            (None, _) => Truth::TRUE,
+            (Some(_), None) => Truth::ERROR,
+            (Some(networks), Some(source)) => {
+                networks.iter().any(|network| network.contains(&source.to_canonical())).into()
+            }
+        }
     }
 }
 

@@ -129,11 +129,14 @@ impl Rule {
         if self.revisions.as_ref().is_some_and(|known| subject.revision.is_none_or(|is| !known.contains(&is))) {
             return Match::No(Part::Revisions);
         }
-        let called = |known: &Vec<Principal>| {
-            known.iter().any(|principal| principal.matches(subject.caller, subject.request.headers))
-        };
-        if !self.principals.as_ref().is_none_or(called) {
-            return Match::No(Part::Principals);
+        let caller = self.principals.as_ref().map_or(Truth::TRUE, |known| {
+            let each = known.iter().map(|principal| principal.matches(subject.caller, subject.request.headers));
+            each.fold(Truth::FALSE, Truth::or)
+        });
+        match caller {
+            Truth::TRUE => {}
+            Truth::FALSE => return Match::No(Part::Principals),
+            _ => return Match::Doubt(Part::Principals),
         }
         let uri = self.uri.as_ref().map_or(Truth::TRUE, |rules| uri_fits(rules, subject));
         if uri == Truth::FALSE {
@@ -176,6 +179,11 @@ impl Rule {
             headers = headers.join(wants.headers.clone());
         }
         (wanted, headers)
+    }
+
+    /// Whether it looks at the client's name.
+    pub(crate) fn wants_client(&self) -> bool {
+        self.clients.is_some() || self.condition.as_ref().is_some_and(|condition| condition.wants().client)
     }
 
     /// Whether its answer can differ from one caller to another, and so a list that it filtered.

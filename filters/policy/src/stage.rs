@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Counter, Decision, HeaderDemand, Host, KeptHeaders, Reads, Scope, Stage,
-    StageExchange, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Counter, Decision, HeaderDemand, Headers, Host, KeptHeaders, Reads, Scope,
+    Stage, StageExchange, Verdict,
 };
 use meshward_identity::{Caller, Identity};
 use meshward_wire::listing::{self, ListKind};
@@ -16,6 +16,7 @@ use crate::config::{Effect, Mode};
 use crate::decide::{Policy, Ruling, is_upkeep};
 use crate::filter::Filter;
 use crate::rule::{Match, Part};
+use crate::sessions;
 use crate::subject::{Direction, Known, Request, Subject};
 
 /// Asks the policy about every message of the client, about every request of the server's own, and about every entry
@@ -42,6 +43,8 @@ struct PolicyExchange {
     /// The client's messages have come: there may be lists among what they ask for.
     decided: bool,
     asks_for_list: bool,
+    /// One of them opens a session, in which the client's name is not said again.
+    initializes: bool,
 }
 
 impl PolicyStage {
@@ -62,7 +65,9 @@ impl Stage for PolicyStage {
     }
 
     fn reads_responses(&self) -> Reads {
-        self.shared.reads(self.shared.policy.filters_lists() || self.shared.policy.judges_server())
+        let policy = &self.shared.policy;
+        let judged = self.shared.reads(policy.filters_lists() || policy.judges_server());
+        judged.max(if policy.wants_client { Reads::Observes } else { Reads::Nothing })
     }
 
     fn headers(&self) -> HeaderDemand {
@@ -77,6 +82,7 @@ impl Stage for PolicyStage {
             revision: None,
             decided: false,
             asks_for_list: false,
+            initializes: false,
         })
     }
 }
@@ -106,7 +112,12 @@ impl StageExchange for PolicyExchange {
         }
         let method = call.message.method().unwrap_or_default();
         self.asks_for_list |= ListKind::of_method(&method).is_some();
-        self.client = call.message.client_name().map(String::from);
+        self.initializes |= method == "initialize";
+        let session = scope.headers.all("mcp-session-id").next();
+        self.client = call.message.client_name().map(String::from).or_else(|| {
+            let session = session.filter(|_| self.shared.policy.wants_client)?;
+            sessions::client_of(&*scope.host, session)
+        });
         let text = call.message.text();
         let shared = Rc::clone(&self.shared);
         let subject = Subject {
@@ -138,7 +149,15 @@ impl StageExchange for PolicyExchange {
         let policy = &self.shared.policy;
         // On a stream that resumes another, anything may come that was asked for elsewhere.
         let may_list = self.asks_for_list || !self.decided;
-        self.shared.reads(policy.filters_lists() && may_list || policy.judges_server())
+        let judged = self.shared.reads(policy.filters_lists() && may_list || policy.judges_server());
+        let opens_session = policy.wants_client && self.initializes;
+        judged.max(if opens_session { Reads::Observes } else { Reads::Nothing })
+    }
+
+    fn response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+        if let (true, Some(client), Some(session)) = (self.initializes, &self.client, head.first("mcp-session-id")) {
+            sessions::remember(&*scope.host, session, client);
+        }
     }
 
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {

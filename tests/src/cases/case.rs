@@ -1,7 +1,7 @@
 //! A case as it is played: defaults filled in, bodies put together and cut.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
@@ -25,6 +25,8 @@ pub struct Case {
     pub file: PathBuf,
     /// The module's configuration without `header_hold`, which the mode decides.
     pub config: Value,
+    /// It is a step: the variants of its file are played one after another.
+    pub in_order: bool,
     /// With and without header hold.
     pub modes: Vec<Mode>,
     /// Downstream protocols.
@@ -126,6 +128,7 @@ impl Case {
             name,
             file,
             config: spec.config,
+            in_order: spec.in_order,
             modes: spec.modes,
             http: spec.http,
             caller: spec.caller,
@@ -138,6 +141,12 @@ impl Case {
             failed_conditions: spec.failed_conditions,
             envoy_answers: spec.envoy_answers,
         })
+    }
+
+    /// The sequence it is a step of, by its file.
+    #[must_use]
+    pub fn sequence(&self) -> Option<&Path> {
+        self.in_order.then_some(self.file.as_path())
     }
 
     /// The configuration document for one mode.

@@ -25,6 +25,10 @@ pub(super) struct CaseSpec {
     /// Who the client is.
     #[serde(default)]
     pub(super) caller: Caller,
+    /// The variants of the file are steps: played one after another on each host, so that one sees what those before have
+    /// left in the shared store.
+    #[serde(default)]
+    pub(super) in_order: bool,
     /// What the client sends.
     #[serde(default)]
     pub(super) request: RequestSpec,

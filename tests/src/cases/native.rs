@@ -1,5 +1,6 @@
 //! The engine itself, without a host: what the plugin does with host calls is done here with values.
 
+use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -32,6 +33,7 @@ impl Host for NativeHost {
     fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
         let mut pipelines: BTreeMap<String, Rc<Pipeline>> = BTreeMap::new();
         let mut played = Played::default();
+        let store = Store::default();
         for run in runs {
             let document = run.case.document(run.mode);
             let pipeline = match pipelines.get(&document) {
@@ -44,7 +46,7 @@ impl Host for NativeHost {
                     pipeline
                 }
             };
-            let mut played_one = One::new(pipeline, run);
+            let mut played_one = One::new(pipeline, run, &store);
             played_one.play(run);
             for (key, by) in played_one.counted {
                 let counted = played.counts.entry(key).or_default();
@@ -76,10 +78,10 @@ struct Step {
 }
 
 impl One {
-    fn new(pipeline: Rc<Pipeline>, run: &Run<'_>) -> Self {
+    fn new(pipeline: Rc<Pipeline>, run: &Run<'_>, store: &Store) -> Self {
         Self {
             exchange: Exchange::new(pipeline),
-            world: Surroundings { properties: run.case.caller.properties(&run.case.request) },
+            world: Surroundings { properties: run.case.caller.properties(&run.case.request), store: Rc::clone(store) },
             seen: Observed::default(),
             counted: Vec::new(),
             replied: false,
@@ -253,11 +255,15 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
     }
 }
 
-/// A world without time, chance or a store; but it knows the caller.
+/// A world without time or chance; but it knows the caller, and what others have left in the store.
 #[derive(Debug)]
 struct Surroundings {
     properties: Vec<Property>,
+    store: Store,
 }
+
+/// The store that all exchanges share: values and their versions, which begin at 1.
+type Store = Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>;
 
 impl World for Surroundings {
     fn now(&self) -> u64 {
@@ -272,11 +278,17 @@ impl World for Surroundings {
         self.properties.iter().find(|(known, _)| known == path).map(|(_, value)| value.clone())
     }
 
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
+    fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
+        self.store.borrow().get(key).cloned()
     }
 
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
+    fn store_set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), StoreError> {
+        let mut store = self.store.borrow_mut();
+        let now = store.get(key).map(|(_, version)| *version);
+        if version.is_some() && now.is_some() && version != now {
+            return Err(StoreError::Changed);
+        }
+        store.insert(key.to_owned(), (value.to_vec(), now.unwrap_or(0).wrapping_add(1)));
+        Ok(())
     }
 }

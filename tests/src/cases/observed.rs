@@ -33,9 +33,13 @@ impl Run<'_> {
 #[must_use]
 pub fn runs(cases: &[Case]) -> Vec<Run<'_>> {
     let mut runs = Vec::new();
-    for case in cases {
-        for &mode in &case.modes {
-            runs.extend(case.http.iter().map(|&http| Run { case, mode, http }));
+    for steps in cases.chunk_by(|one, next| one.sequence().is_some() && one.sequence() == next.sequence()) {
+        // All steps of a sequence have the modes and protocols of their file.
+        let Some(first) = steps.first() else { continue };
+        for &mode in &first.modes {
+            for &http in &first.http {
+                runs.extend(steps.iter().map(|case| Run { case, mode, http }));
+            }
         }
     }
     runs

@@ -153,7 +153,7 @@ impl Exchange {
             Input::RequestBodyGrew { buffered } => self.request_body_grew(buffered, effects),
             Input::RequestBodyComplete { body } => self.request_body_complete(body, host, effects),
             Input::ResponseHeaders { headers, end_of_stream } => {
-                self.response_headers(headers, end_of_stream, effects);
+                self.response_headers(headers, end_of_stream, host, effects);
             }
             Input::ResponseBodyGrew { buffered } => self.response_body_grew(buffered, effects),
             Input::ResponseBodyComplete { body } => self.response_body_complete(body, host, effects),

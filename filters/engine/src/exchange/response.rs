@@ -30,7 +30,13 @@ pub(super) enum ResponseState {
 }
 
 impl Exchange {
-    pub(super) fn response_headers(&mut self, headers: Headers<'_>, end_of_stream: bool, effects: &mut Effects) {
+    pub(super) fn response_headers(
+        &mut self,
+        headers: Headers<'_>,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
         if !matches!(self.response, ResponseState::Start) {
             return;
         }
@@ -40,6 +46,11 @@ impl Exchange {
         let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
         if self.reads == Reads::Nothing || !has_message || end_of_stream {
             return;
+        }
+        let kept = Rc::clone(&self.headers);
+        let mut no_edits = Splices::default();
+        for part in self.parts.iter_mut().filter(|part| part.reads_response() != Reads::Nothing) {
+            part.response_head(headers, &mut Scope::new(&mut *host, &mut no_edits, &kept, effects));
         }
         let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
         self.response = match media {

@@ -107,6 +107,10 @@ impl StageExchange for TestExchange {
         if self.reads_response { Reads::Judges } else { Reads::Nothing }
     }
 
+    fn response_head(&mut self, head: Headers<'_>, _: &mut Scope<'_>) {
+        assert!(head.first(":status").is_some_and(|status| status.starts_with(b"2")));
+    }
+
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         assert!(asked.methods_of(message.id()).all(|method| method.is_some()));
         let text = message.span().of(message.text());

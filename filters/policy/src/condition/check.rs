@@ -293,6 +293,7 @@ impl Checker<'_> {
             Meaning::Root(root) => self.root(root),
             Meaning::Field(field) => {
                 match field {
+                    Field::Client => self.plan.wants.client = true,
                     Field::PeerId => self.plan.wants.peer = true,
                     Field::PeerAddress => self.plan.wants.source = true,
                     Field::Uri => self.names.uri = true,

@@ -45,6 +45,8 @@ pub struct Wants {
     pub arguments: bool,
     /// `params._meta`.
     pub meta: bool,
+    /// The client's name.
+    pub client: bool,
     /// The claims of the token.
     pub claims: bool,
     /// The identity of the mTLS peer.

@@ -82,23 +82,37 @@ impl EnvoyHost {
 
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut exchanges = JoinSet::new();
-        for (index, run) in runs.iter().enumerate() {
-            let setup = setups.binary_search(&Setup::new(run)).ok().context("a run without a listener")?;
-            let address = *addresses.get(&name(setup)).context("a listener without an address")?;
-            let (caller, http) = (run.case.caller.clone(), run.http);
-            let request = with_token(&run.case.request, &caller, &authority)?;
+        let mut first = 0_usize;
+        for steps in
+            runs.chunk_by(|one, next| one.case.sequence().is_some() && one.case.sequence() == next.case.sequence())
+        {
+            let mut planned = Vec::with_capacity(steps.len());
+            for (index, run) in (first..).zip(steps) {
+                let setup = setups.binary_search(&Setup::new(run)).ok().context("a run without a listener")?;
+                let address = *addresses.get(&name(setup)).context("a listener without an address")?;
+                let caller = run.case.caller.clone();
+                let request = with_token(&run.case.request, &caller, &authority)?;
+                planned.push((index, address, caller, run.http, request));
+            }
+            first = first.saturating_add(steps.len());
             let (room, ledger, authority) = (Arc::clone(&room), Arc::clone(&ledger), Arc::clone(&authority));
             exchanges.spawn(async move {
                 let _place = room.acquire_owned().await;
-                let exchange = exchange(address, &caller, &authority, http, index, &request, &ledger);
-                (index, tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| silent()))
+                let mut saw = Vec::with_capacity(planned.len());
+                for (index, address, caller, http, request) in planned {
+                    let exchange = exchange(address, &caller, &authority, http, index, &request, &ledger);
+                    let client = tokio::time::timeout(PATIENCE, exchange).await.unwrap_or_else(|_| silent());
+                    saw.push((index, client));
+                }
+                saw
             });
         }
         let mut clients: Vec<_> = runs.iter().map(|_| ClientSaw::default()).collect();
         while let Some(done) = exchanges.join_next().await {
-            let (index, saw) = done?;
-            if let Some(place) = clients.get_mut(index) {
-                *place = saw;
+            for (index, saw) in done? {
+                if let Some(place) = clients.get_mut(index) {
+                    *place = saw;
+                }
             }
         }
 
