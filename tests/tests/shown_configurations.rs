@@ -1,7 +1,5 @@
 //! The configurations that README.md and the documents show are right.
 
-#![expect(clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
-
 use std::path::{Path, PathBuf};
 
 use meshward::Config;

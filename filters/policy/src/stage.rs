@@ -10,7 +10,7 @@ use meshward_identity::{Caller, Identity};
 use meshward_wire::listing::{self, ListKind};
 use meshward_wire::message::{Kind, Message};
 use meshward_wire::refusal::Reason;
-use meshward_wire::revision::Revision;
+use meshward_wire::revision::{self, Revision, VersionHeader};
 
 use crate::config::{Effect, Mode};
 use crate::decide::{Policy, Ruling, is_upkeep};
@@ -155,6 +155,13 @@ impl StageExchange for PolicyExchange {
     }
 
     fn response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+        if !self.decided {
+            // A stream opened by GET: all that is known of the client is what its head says.
+            let version = VersionHeader::read(scope.headers.all(revision::HEADER));
+            self.revision = if let VersionHeader::Known(revision) = version { Some(revision) } else { None };
+            let session = scope.headers.all("mcp-session-id").next().filter(|_| self.shared.policy.wants_client);
+            self.client = session.and_then(|session| sessions::client_of(&*scope.host, session));
+        }
         if let (true, Some(client), Some(session)) = (self.initializes, &self.client, head.first("mcp-session-id")) {
             sessions::remember(&*scope.host, session, client);
         }
