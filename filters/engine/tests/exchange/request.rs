@@ -240,3 +240,35 @@ fn a_callout_holds_the_request_until_it_ends() {
         "a service that never answers has failed"
     );
 }
+
+#[test]
+fn a_refusal_has_the_shape_that_was_decided() {
+    let error = |words: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{{\"code\":-31403,\"message\":\"{words}\",\"data\":{{\"reason\":\"denied\"}}}}}}"
+        )
+    };
+    for (tool, expected) in [
+        ("deny", error("This operation is not permitted")),
+        ("deny-in-words", error("no")),
+        (
+            "deny-as-result",
+            "{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{\"content\":[{\"type\":\"text\",\"text\":\
+             \"This operation is not permitted\"}],\"isError\":true}}"
+                .to_owned(),
+        ),
+        (
+            "hide",
+            "{\"jsonrpc\":\"2.0\",\"id\":7,\"error\":{\"code\":-32602,\"message\":\"Unknown tool: hide\"}}".to_owned(),
+        ),
+    ] {
+        let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call(tool).as_bytes() });
+        let reply = driver.effects.list.iter().find_map(|effect| match effect {
+            Effect::Reply(reply) => Some((reply.status, String::from_utf8(reply.body.clone()).unwrap())),
+            _ => None,
+        });
+        assert_eq!(reply, Some((200, expected)), "{tool}");
+    }
+}

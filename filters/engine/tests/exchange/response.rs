@@ -189,3 +189,95 @@ fn strict_reads_every_response_and_get_streams() {
     driver.handle(Input::RequestBodyComplete { body: br#"{"jsonrpc":"2.0","id":7,"method":"ping"}"# });
     assert!(stream(&mut driver, &[endpoint.as_bytes(), b""]).concat().contains("unreadable_response"), "not on a POST");
 }
+
+#[test]
+fn what_is_refused_has_the_shape_of_its_kind() {
+    let denied = |id: &str| {
+        format!(
+            "{{\"jsonrpc\":\"2.0\",\"id\":{id},\"error\":{{\"code\":-31403,\"message\":\"This operation is not permitted\",\
+             \"data\":{{\"reason\":\"denied\"}}}}}}"
+        )
+    };
+    for (message, becomes) in [
+        (result("refuse"), denied("7")),
+        (result("refuse").replace(":7", ":\"x\""), denied("\"x\"")),
+        (
+            r#"{"jsonrpc":"2.0","id":"s","method":"sampling/createMessage","params":{"a":"refuse"}}"#.to_owned(),
+            r#"{"jsonrpc":"2.0","id":"s","method":"meshward/refused","params":{"reason":"denied"}}"#.to_owned(),
+        ),
+    ] {
+        let mut driver = asked(settings(), "get");
+        driver.response(EVENTS, false);
+        let chunk = format!("id: 1\ndata: {message}\n\n");
+        driver.handle(Input::ResponseBodyChunk { chunk: chunk.as_bytes(), end_of_stream: false });
+        assert_eq!(driver.replaced().unwrap(), format!("id: 1\ndata: {becomes}\n\n"));
+    }
+    let mut driver = asked(settings(), "get");
+    driver.response(EVENTS, false);
+    let notification = "data: {\"jsonrpc\":\"2.0\",\"method\":\"notifications/refuse\"}\n\n";
+    driver.handle(Input::ResponseBodyChunk { chunk: notification.as_bytes(), end_of_stream: false });
+    assert_eq!(driver.replaced().unwrap(), "");
+}
+
+#[test]
+fn edits_of_a_response_are_applied_and_those_of_a_refused_one_are_not() {
+    let mut driver = asked(settings(), "get");
+    driver.response(JSON, false);
+    let body = format!("[{},{}]", result("edit"), result("edit drop"));
+    driver.handle(Input::ResponseBodyComplete { body: body.as_bytes() });
+    let edited = result("edit").replace("{\"x\"", "{\"edited\":true,\"x\"");
+    assert_eq!(driver.replaced().unwrap(), format!("[{edited}]"));
+}
+
+#[test]
+fn who_only_observes_changes_nothing() {
+    let observed = || {
+        let mut driver = Driver::new(settings(), vec![Box::new(ObservingStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        driver
+    };
+    for body in [result("fine"), "{".to_owned(), "[]".to_owned(), "\u{feff}{}".to_owned()] {
+        let mut driver = observed();
+        driver.response(JSON, false);
+        assert_eq!(driver.effects.list, []);
+        driver.handle(Input::ResponseBodyComplete { body: body.as_bytes() });
+        assert_eq!((driver.effects.flow, driver.replaced()), (Flow::Continue, None), "{body}");
+    }
+    for head in [
+        &[(":status", "200"), ("content-type", "text/plain")][..],
+        &[(":status", "200"), ("content-type", "application/json"), ("content-encoding", "gzip")],
+    ] {
+        let mut driver = observed();
+        driver.response(head, false);
+        assert_eq!(driver.effects.list, []);
+        assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing);
+    }
+    let mut driver = observed();
+    driver.response(JSON, false);
+    assert_eq!(driver.handle(Input::ResponseBodyGrew { buffered: 1001 }).flow, Flow::Continue);
+    assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing);
+}
+
+#[test]
+fn who_only_observes_lets_every_byte_of_a_stream_go_on() {
+    let stream = format!("data: {}\n\ndata: {{\n\n: note\ndata: {}", result("fine"), "x".repeat(1500));
+    for size in [1, 7, 100, 5000] {
+        let mut driver = Driver::new(settings(), vec![Box::new(ObservingStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        driver.response(EVENTS, false);
+        let mut out = String::new();
+        let chunks: Vec<&[u8]> = stream.as_bytes().chunks(size).collect();
+        for (index, chunk) in chunks.iter().enumerate() {
+            if driver.exchange.response_demand() == BodyDemand::Nothing {
+                out.push_str(std::str::from_utf8(chunk).unwrap());
+                continue;
+            }
+            let end_of_stream = index + 1 == chunks.len();
+            driver.handle(Input::ResponseBodyChunk { chunk, end_of_stream });
+            out.push_str(&driver.replaced().unwrap_or_else(|| String::from_utf8(chunk.to_vec()).unwrap()));
+        }
+        assert_eq!(out, stream, "in chunks of {size}");
+    }
+}

@@ -36,9 +36,32 @@ impl Host for TestHost {
 #[derive(Debug)]
 pub struct TestStage;
 
-#[derive(Debug, Default)]
+/// The same, but it only wants to know of responses.
+#[derive(Debug)]
+pub struct ObservingStage;
+
+#[derive(Debug)]
 struct TestExchange {
-    reads_response: bool,
+    reads: Reads,
+    of_interest: bool,
+}
+
+impl Stage for ObservingStage {
+    fn name(&self) -> &'static str {
+        "observing"
+    }
+    fn edits_requests(&self) -> bool {
+        false
+    }
+    fn reads_responses(&self) -> Reads {
+        Reads::Observes
+    }
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(TestExchange { reads: Reads::Observes, of_interest: true })
+    }
 }
 
 impl Stage for TestStage {
@@ -55,7 +78,7 @@ impl Stage for TestStage {
         HeaderDemand::Named(vec!["x-kept".into()])
     }
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(TestExchange { reads_response: true })
+        Box::new(TestExchange { reads: Reads::Judges, of_interest: true })
     }
 }
 
@@ -63,7 +86,7 @@ impl StageExchange for TestExchange {
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
         assert_eq!(scope.headers.path(), "/mcp");
         assert_eq!(scope.headers.text("x-not-kept"), None);
-        self.reads_response = matches!(call.target, Target::Tool(_));
+        self.of_interest = matches!(call.target, Target::Tool(_));
         let Target::Tool(name) = &call.target else { return Verdict::Pass };
         let decision = Decision { rule: Some("r".into()), ..Decision::new(Reason::Denied) };
         match &**name {
@@ -104,7 +127,7 @@ impl StageExchange for TestExchange {
     }
 
     fn reads_response(&self) -> Reads {
-        if self.reads_response { Reads::Judges } else { Reads::Nothing }
+        if self.of_interest { self.reads } else { Reads::Nothing }
     }
 
     fn response_head(&mut self, head: Headers<'_>, _: &mut Scope<'_>) {
