@@ -6,7 +6,7 @@ use std::rc::Rc;
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
-use meshward_policy::{Fault, Policy, PolicyStage};
+use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, Subject, Warning, review};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
 
@@ -142,12 +142,28 @@ impl Config {
     /// # Errors
     /// The root id is unknown. (A configuration that was read was validated, and compiles.)
     pub fn pipeline(&self, root_id: &str) -> Result<Pipeline, PipelineError> {
+        self.pipeline_of(root_id, |policy| policy)
+    }
+
+    /// The pipeline of all stages, with every decision of the policy explained to a listener.
+    ///
+    /// # Errors
+    /// As [`Config::pipeline`].
+    pub fn explained_pipeline(
+        &self,
+        listener: impl Fn(&Subject<'_>, Explanation) + 'static,
+    ) -> Result<Pipeline, PipelineError> {
+        let [all_stages, ..] = ROOT_IDS;
+        self.pipeline_of(all_stages, |policy| policy.heard_by(listener))
+    }
+
+    fn pipeline_of(&self, root_id: &str, prepare: impl FnOnce(Policy) -> Policy) -> Result<Pipeline, PipelineError> {
         if !ROOT_IDS.contains(&root_id) {
             return Err(PipelineError::UnknownRootId(root_id.to_owned()));
         }
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
         if let Some(policy) = self.policy() {
-            let policy = policy.map_err(|_| PipelineError::Invalid)?;
+            let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
         if let Some(catalogue) = &self.catalogue {
@@ -155,6 +171,16 @@ impl Config {
             stages.push(Box::new(CatalogueStage::new(Rc::new(catalogue))));
         }
         Ok(Pipeline::new(self.settings(), stages))
+    }
+
+    /// What is valid and surely not meant; paths from the top of the document.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<Warning> {
+        let Some(policy) = &self.policy else { return Vec::new() };
+        let Settings { revisions, methods, .. } = self.settings();
+        let permitted = Permitted { revisions: revisions.as_deref(), methods: methods.as_deref() };
+        let warnings = review(policy, permitted).into_iter();
+        warnings.map(|warning| Warning { path: format!("policy.{}", warning.path), ..warning }).collect()
     }
 
     fn settings(&self) -> Settings {

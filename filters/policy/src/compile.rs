@@ -51,7 +51,7 @@ impl Policy {
             } else if !names.insert(&rule.name) {
                 faults.add(&format!("{path}.name"), format!("another rule is called `{}` too", rule.name));
             }
-            rules.push(faults.rule(rule, config, trusted_headers, &path));
+            rules.push(faults.rule(rule, index, config, trusted_headers));
         }
         let uris = faults.uris(&config.uris, "uris");
         let arguments = config.arguments.iter().enumerate().map(|(index, bound)| faults.bound(bound, index)).collect();
@@ -85,6 +85,7 @@ impl Policy {
             refusal: refusal(config.refuse_as, config.message.as_deref(), config.hide),
             wanted,
             headers,
+            listener: None,
         })
     }
 }
@@ -106,7 +107,8 @@ impl Faults {
         self.0.push(Fault { path: path.to_owned(), message: message.into() });
     }
 
-    fn rule(&mut self, rule: &RuleConfig, policy: &PolicyConfig, trusted_headers: &[String], path: &str) -> Rule {
+    fn rule(&mut self, rule: &RuleConfig, place: usize, policy: &PolicyConfig, trusted_headers: &[String]) -> Rule {
+        let path = format!("rules[{place}]");
         let at = |field: &str| format!("{path}.{field}");
         if rule.direction == Direction::Server {
             for (field, given) in [
@@ -165,6 +167,7 @@ impl Faults {
             self.uris(&uri, &at("uri"))
         });
         Rule {
+            place,
             name: Rc::from(rule.name.as_str()),
             effect: rule.effect,
             mode: rule.mode,

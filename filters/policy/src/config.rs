@@ -103,7 +103,7 @@ pub struct ArgumentsConfig {
 
 /// One rule. It matches a message when every kind of condition given matches; a rule without conditions matches every
 /// operation. Names are matched to the letter, with `*` for any run of characters.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RuleConfig {

@@ -9,6 +9,7 @@ use meshward_wire::method::{Class, Method};
 use meshward_wire::refusal::Reason;
 
 use crate::config::{Effect, Lists, Mode};
+use crate::explain::Listener;
 use crate::index::Index;
 use crate::rule::{Match, Rule};
 use crate::subject::{Direction, Known, Subject};
@@ -36,6 +37,8 @@ pub struct Policy {
     pub(crate) max_name_bytes: usize,
     /// A list can differ from caller to caller.
     pub(crate) depends_on_caller: bool,
+    /// Who wants every decision explained.
+    pub(crate) listener: Option<Listener>,
 }
 
 /// A bound of the arguments of some tools.

@@ -15,7 +15,7 @@ use serde_json::{Map, Value};
 use crate::truth::Truth;
 
 /// One principal: a pattern on the peer's URI, or an object of which all members must match.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, PartialEq, Default)]
 pub struct PrincipalConfig {
     /// The first URI of the peer's certificate, such as a SPIFFE id.
     pub peer: Option<String>,

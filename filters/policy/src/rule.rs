@@ -16,6 +16,8 @@ use crate::uri::{UriFault, UriRules};
 /// A rule.
 #[derive(Debug)]
 pub(crate) struct Rule {
+    /// Its place in the configuration.
+    pub(crate) place: usize,
     pub(crate) name: Rc<str>,
     pub(crate) effect: Effect,
     pub(crate) mode: Mode,

@@ -267,6 +267,9 @@ impl PolicyExchange {
 
 /// Decides, and counts what could not be evaluated on the way.
 pub(crate) fn decide(policy: &Policy, subject: &Subject<'_>, scope: &mut Scope<'_>) -> Ruling {
+    if let Some(listener) = &policy.listener {
+        listener.hear(policy, subject);
+    }
     policy.decide(subject, &mut |_, effect, matched| {
         if matched == Match::Doubt(Part::When) {
             scope.count(Counter::ConditionFailed { allows: effect == Effect::Allow }, 1);

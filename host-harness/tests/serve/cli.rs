@@ -148,6 +148,49 @@ fn check_names_every_error_with_its_place() {
     assert!(stderr.contains("cannot read /nowhere/m.yaml"), "{stderr}");
 }
 
+/// Right, and surely not meant.
+const ODD: &str = "apiVersion: meshward/v1
+endpoints: [{ path: /mcp }]
+policy:
+  rules:
+    - name: one
+      effect: allow
+      tools: [search]
+    - name: two
+      effect: allow
+      methods: [tools/list, tools/call]
+      tools: [get]
+      when: args.n == 1
+    - name: three
+      effect: deny
+      when: 'false'
+";
+
+#[test]
+fn check_warns_of_what_is_not_meant() {
+    let files = tempfile::tempdir().unwrap();
+    let odd = files.path().join("odd.yaml");
+    std::fs::write(&odd, ODD).unwrap();
+    let odd = odd.to_str().unwrap();
+
+    let (code, stdout, stderr) = meshward(&["check", odd]);
+    assert_eq!((code, stderr.as_str()), (Some(0), ""), "{stdout}");
+    let lines: Vec<_> = stdout.lines().collect();
+    assert_eq!(lines[0], format!("{odd}: ok, 2 warnings"));
+    let begins = [
+        format!("{odd}:10:17: warning: policy.rules[1].methods[0]: `tools/list` never matches here"),
+        format!("{odd}:15:7: warning: policy.rules[2].when: it is false whatever the message is"),
+    ];
+    assert!(lines[1].starts_with(&begins[0]) && lines[2].starts_with(&begins[1]), "{stdout}");
+
+    let (code, stdout, stderr) = meshward(&["check", "--strict", "--json", odd]);
+    assert_eq!(code, Some(1), "{stderr}");
+    let report: serde_json::Value = serde_json::from_str(&stdout).unwrap();
+    assert_eq!((&report["ok"], &report["errors"]), (&false.into(), &serde_json::json!([])));
+    assert_eq!(report["warnings"][0]["kind"], "never_matches");
+    assert_eq!((&report["warnings"][0]["line"], &report["warnings"][0]["column"]), (&10.into(), &17.into()));
+}
+
 #[test]
 fn serve_refuses_what_check_refuses() {
     let (command, files) = command(PASS, "http://127.0.0.1:1", &[]);

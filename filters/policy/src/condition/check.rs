@@ -45,8 +45,9 @@ pub(super) fn check(expr: &IdedExpr, words: Words<'_>, env: &Arc<Env>) -> Result
         locals: Vec::new(),
         depth: 0,
         names: Unknowns::default(),
+        varies: false,
         plan: Plan {
-            logic: Logic::Part(Part { expr: IdedExpr::default(), names: Unknowns::default(), number: 0 }),
+            logic: Logic::Part(Part::default()),
             parts: 0,
             variables: Vec::new(),
             constants: Vec::new(),
@@ -69,6 +70,8 @@ struct Checker<'c> {
     depth: usize,
     /// What the part under way names that may not be known.
     names: Unknowns,
+    /// Whether the part under way names anything of a message.
+    varies: bool,
     plan: Plan,
 }
 
@@ -123,6 +126,7 @@ impl Checker<'_> {
     }
 
     fn variable(&mut self, variable: Variable) -> IdedExpr {
+        self.varies |= !matches!(variable, Variable::Constant(_));
         let known = self.plan.variables.iter().position(|other| *other == variable);
         let place = known.unwrap_or_else(|| {
             self.plan.variables.push(variable);
@@ -179,7 +183,7 @@ impl Checker<'_> {
                 return logic;
             }
         }
-        self.names = Unknowns::default();
+        (self.names, self.varies) = (Unknowns::default(), false);
         let at = self.words.peek();
         let (lowered, typed) = self.lower(node);
         if !typed.kinds.meets(Kinds::BOOL) {
@@ -187,7 +191,7 @@ impl Checker<'_> {
         }
         let number = self.plan.parts;
         self.plan.parts = number.saturating_add(1);
-        Logic::Part(Part { expr: lowered, names: self.names, number })
+        Logic::Part(Part { expr: lowered, names: self.names, varies: self.varies, number })
     }
 
     fn both(&mut self, left: &IdedExpr, right: &IdedExpr, sign: &str, of: &str) -> [Logic; 2] {

@@ -11,6 +11,7 @@ use meshward_engine::{KeptHeaders, Target};
 use meshward_wire::revision::Revision;
 
 use super::bound;
+use super::check::Plan;
 use super::tree::{self, Index, Object, Place};
 use crate::subject::{Direction, Known, Subject};
 
@@ -225,24 +226,52 @@ pub(super) enum Variable {
     Constant(usize),
 }
 
-/// The variables of a plan: it names them by `@` and their places here.
+/// The variables of a plan: it names them by `@` and their places here. By themselves they give its constants alone.
+#[derive(Debug)]
+pub(super) struct Constants<'b> {
+    variables: &'b [Variable],
+    values: &'b [Box<dyn Val>],
+}
+
+impl<'b> Constants<'b> {
+    pub(super) fn of(plan: &'b Plan) -> Self {
+        Self { variables: &plan.variables, values: &plan.constants }
+    }
+
+    fn variable(&self, name: &str) -> Option<&'b Variable> {
+        self.variables.get(name.strip_prefix('@')?.parse::<usize>().ok()?)
+    }
+
+    fn value(&self, place: usize) -> Option<CowVal<'b, 'b>> {
+        Some(CowVal::Borrowed(self.values.get(place)?.as_ref()))
+    }
+}
+
+impl VariableResolver for Constants<'_> {
+    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
+        match self.variable(name)? {
+            Variable::Constant(place) => self.value(*place),
+            _ => None,
+        }
+    }
+}
+
+/// The variables of a plan, as a message has them.
 #[derive(Debug)]
 pub(super) struct Scope<'b> {
     pub(super) facts: &'b Facts<'b>,
-    pub(super) variables: &'b [Variable],
-    pub(super) constants: &'b [Box<dyn Val>],
+    pub(super) constants: Constants<'b>,
 }
 
 impl VariableResolver for Scope<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let place: usize = name.strip_prefix('@')?.parse().ok()?;
         let headers = self.facts.subject.request.headers;
-        Some(match self.variables.get(place)? {
+        Some(match self.constants.variable(name)? {
             Variable::Field(field) => CowVal::owned(CelString::from(self.facts.field(*field)?)),
             Variable::Root(root) => CowVal::Owned(self.facts.root(*root)?),
             Variable::Header(name) => CowVal::owned(CelString::from(headers.text(name)?)),
             Variable::HasHeader(name) => CowVal::owned(CelBool::from(headers.all(name).next().is_some())),
-            Variable::Constant(place) => CowVal::Borrowed(self.constants.get(*place)?.as_ref()),
+            Variable::Constant(place) => self.constants.value(*place)?,
         })
     }
 }

@@ -20,11 +20,13 @@ pub(super) enum Logic {
 }
 
 /// What the crate evaluates.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(super) struct Part {
     pub(super) expr: IdedExpr,
     /// What it names that may not be known.
     pub(super) names: Unknowns,
+    /// Whether it names anything of a message; otherwise it has one value for ever.
+    pub(super) varies: bool,
     /// Which part it is.
     pub(super) number: usize,
 }
@@ -33,13 +35,23 @@ pub(super) struct Part {
 pub(super) struct Evaluation<'e, 'v> {
     context: Context<'e, 'v>,
     unknowns: Unknowns,
+    /// There is no message: only constants are known.
+    no_message: bool,
     /// What the parts were found to be.
     found: Vec<Option<Truth>>,
 }
 
 impl<'e, 'v> Evaluation<'e, 'v> {
     pub(super) fn new(context: Context<'e, 'v>, unknowns: Unknowns, parts: usize) -> Self {
-        Self { context, unknowns, found: vec![None; parts] }
+        Self { context, unknowns, no_message: false, found: vec![None; parts] }
+    }
+
+    /// The values it can have, whatever the message is.
+    pub(super) fn run_without_message(mut self, logic: &Logic) -> Truth {
+        bound::begin();
+        self.no_message = true;
+        let truth = self.truth(logic);
+        if bound::is_spent() { Truth::UNKNOWN } else { truth }
     }
 
     pub(super) fn run(mut self, logic: &Logic) -> Truth {
@@ -86,7 +98,7 @@ impl<'e, 'v> Evaluation<'e, 'v> {
     }
 
     fn part(&mut self, part: &Part) -> Truth {
-        if part.names.meet(self.unknowns) {
+        if part.names.meet(self.unknowns) || self.no_message && part.varies {
             return Truth::UNKNOWN;
         }
         if let Some(Some(found)) = self.found.get(part.number) {

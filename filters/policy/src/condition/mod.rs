@@ -25,7 +25,7 @@ use cel::{Context, Env};
 use meshward_engine::HeaderDemand;
 
 use self::check::Plan;
-use self::environment::{Facts, Scope};
+use self::environment::{Constants, Facts, Scope, Unknowns};
 use self::fault::Fault;
 use self::logic::Evaluation;
 use self::words::Words;
@@ -86,10 +86,19 @@ impl Condition {
     #[must_use]
     pub fn evaluate(&self, subject: &Subject<'_>) -> Truth {
         let facts = Facts::of(subject);
-        let scope = Scope { facts: &facts, variables: &self.plan.variables, constants: &self.plan.constants };
+        let scope = Scope { facts: &facts, constants: Constants::of(&self.plan) };
         let mut context = Context::with_env(Arc::clone(&self.env));
         context.set_variable_resolver(&scope);
         Evaluation::new(context, facts.unknowns(), self.plan.parts).run(&self.plan.logic)
+    }
+
+    /// The values it can have at most, by its constants alone: [`Truth::FALSE`] never holds, whatever the message is.
+    #[must_use]
+    pub fn at_most(&self) -> Truth {
+        let constants = Constants::of(&self.plan);
+        let mut context = Context::with_env(Arc::clone(&self.env));
+        context.set_variable_resolver(&constants);
+        Evaluation::new(context, Unknowns::default(), self.plan.parts).run_without_message(&self.plan.logic)
     }
 }
 

@@ -17,7 +17,7 @@ use super::host;
 /// Only whole URIs are held against these rules. A resource template (`file:///{path}`, RFC 6570) is no URI before it
 /// is expanded, and may become any: templates are matched by the patterns of `resources` alone, and what is read in the
 /// end is a URI again.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UriConfig {

@@ -4,5 +4,6 @@
 
 mod agreement;
 mod differential;
+mod review;
 mod support;
 mod table;

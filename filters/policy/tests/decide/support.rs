@@ -2,7 +2,7 @@
 
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
-use meshward_policy::{Direction, Effect, Known, Match, Policy, Request, Ruling, Subject};
+use meshward_policy::{Direction, Effect, Explanation, Known, Match, Policy, Request, Ruling, Subject};
 use meshward_wire::revision::Revision;
 use serde_json::Value;
 
@@ -81,6 +81,20 @@ impl Asked {
     }
 
     fn decided(&self, policy: &Policy, arguments: Known<'_>) -> (Ruling, Vec<(String, Match)>) {
+        let mut tried = Vec::new();
+        let ruling = self.with_subject(arguments, |subject| {
+            policy.decide(subject, &mut |name, _, matched| tried.push((name.to_owned(), matched)))
+        });
+        (ruling, tried)
+    }
+
+    /// The ruling on a call, with every rule.
+    pub(crate) fn explained(&self, policy: &Policy) -> Explanation {
+        let arguments = self.arguments.as_ref().map(Value::to_string);
+        self.with_subject(Known::of(arguments.as_deref()), |subject| policy.explain(subject))
+    }
+
+    fn with_subject<T>(&self, arguments: Known<'_>, decide: impl FnOnce(&Subject<'_>) -> T) -> T {
         let caller = Caller {
             peer: self.peer.clone(),
             source: self.source.as_ref().map(|source| source.parse().unwrap()),
@@ -101,8 +115,6 @@ impl Asked {
             caller: &caller,
             request: Request { path: "/mcp", host: "mcp.example", headers: &headers },
         };
-        let mut tried = Vec::new();
-        let ruling = policy.decide(&subject, &mut |name, _, matched| tried.push((name.to_owned(), matched)));
-        (ruling, tried)
+        decide(&subject)
     }
 }
