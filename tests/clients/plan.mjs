@@ -4,7 +4,7 @@
 //   node typescript_client.mjs '{"url": "http://127.0.0.1:8000/mcp", "mode": "session", "steps": [{"list": "tools"}]}'
 //
 // `mode` is "session" (2025-11-25, with initialize) or "stateless" (2026-07-28). A step is one of
-//   {"list": "tools"}
+//   {"list": "tools"}                                  or "prompts", "resources", "templates": all pages
 //   {"call": NAME, "arguments": {...}, "seen": URL}    `seen`: where each progress notification is acknowledged
 //   {"prompt": NAME, "arguments": {...}}
 //   {"read": URI}
@@ -48,9 +48,29 @@ export const elicit = async () => {
     return { action: 'accept', content: plan.answers ?? {} };
 };
 
+const LISTS = {
+    tools: ['listTools', 'tools', 'name'],
+    prompts: ['listPrompts', 'prompts', 'name'],
+    resources: ['listResources', 'resources', 'uri'],
+    templates: ['listResourceTemplates', 'resourceTemplates', 'uriTemplate'],
+};
+
+// What a list offers by name, on all its pages.
+const allPages = async (client, what) => {
+    const [ask, entries, name] = LISTS[what];
+    const names = [];
+    let cursor;
+    do {
+        const page = await client[ask](cursor === undefined ? undefined : { cursor });
+        names.push(...page[entries].map(entry => entry[name]));
+        cursor = page.nextCursor;
+    } while (cursor);
+    return names;
+};
+
 const run = async (client, callTool, step) => {
-    if (step.list === 'tools') {
-        return { tools: (await client.listTools()).tools.map(tool => tool.name) };
+    if (step.list) {
+        return { [step.list]: await allPages(client, step.list) };
     }
     if (step.prompt) {
         const prompt = await client.getPrompt({ name: step.prompt, arguments: step.arguments ?? {} });

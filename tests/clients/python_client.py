@@ -62,9 +62,24 @@ class Run:
         self.asked.append("elicitation")
         return types.ElicitResult(action="accept", content=self.plan.get("answers", {}))
 
+    async def all_pages(self, client, what):
+        """What a list offers by name, on all its pages."""
+        ask, entries, name = {
+            "tools": (client.list_tools, "tools", "name"),
+            "prompts": (client.list_prompts, "prompts", "name"),
+            "resources": (client.list_resources, "resources", "uri"),
+            "templates": (client.list_resource_templates, "resource_templates", "uri_template"),
+        }[what]
+        names, cursor = [], None
+        while True:
+            page = await ask(cursor=cursor)
+            names += [str(getattr(entry, name)) for entry in getattr(page, entries)]
+            if not (cursor := page.next_cursor):
+                return names
+
     async def step(self, client, step):
-        if step.get("list") == "tools":
-            return {"tools": [tool.name for tool in (await client.list_tools()).tools]}
+        if "list" in step:
+            return {step["list"]: await self.all_pages(client, step["list"])}
         if "prompt" in step:
             prompt = await client.get_prompt(step["prompt"], step.get("arguments") or {})
             return {"text": texts([message.content for message in prompt.messages])}

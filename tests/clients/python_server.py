@@ -4,17 +4,20 @@ It takes a free port of the loopback interface and prints it as {"port": NUMBER}
 2025-11-25 (sessions) and 2026-07-28 (stateless) on /mcp. Beside that, for the tests alone:
 
     GET  /calls             the names of the tools that ran since the start, a JSON array
+    GET  /asked             what came of the questions of `get_answers`, a JSON array of {method, outcome, ms}
     POST /seen/KEY/VALUE    a client has seen this progress notification of the call `get_progress(key=KEY)`
 """
 
 import asyncio
 import json
 import socket
+import time
 from collections import defaultdict
 from typing import Annotated
 
 import mcp_types as types
 import uvicorn
+from mcp import MCPError
 from mcp.server import MCPServer
 from mcp.server.mcpserver import Context
 from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
@@ -23,6 +26,7 @@ from starlette.responses import JSONResponse, Response
 
 server = MCPServer("meshward-test-server")
 calls = []
+asked = []
 seen = defaultdict(asyncio.Event)
 
 
@@ -76,6 +80,33 @@ def get_elicited(answer: Annotated[Name, Resolve(ask_user)]) -> str:
 
 
 @server.tool()
+async def get_answers(context: Context) -> str:
+    """Asks for sampling and elicitation on the stream of the call (sessions only), and says what came of it."""
+    calls.append("get_answers")
+    question = types.TextContent(type="text", text="why?")
+    messages = [types.SamplingMessage(role="user", content=question)]
+    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
+    request = context.request_id
+    outcomes = []
+    for method, ask in (
+        ("sampling/createMessage", context.session.create_message(messages, max_tokens=10, related_request_id=request)),
+        ("elicitation/create", context.session.elicit("name?", schema, related_request_id=request)),
+    ):
+        begin = time.monotonic()
+        try:
+            async with asyncio.timeout(10):
+                await ask
+            outcome = "answered"
+        except MCPError as error:
+            outcome = f"error {error.code}"
+        except TimeoutError:
+            outcome = "no answer"
+        outcomes.append({"method": method, "outcome": outcome, "ms": (time.monotonic() - begin) * 1000})
+    asked.extend(outcomes)
+    return ", ".join(f"{one['method']}: {one['outcome']}" for one in outcomes)
+
+
+@server.tool()
 def delete_repo(name: str) -> str:
     calls.append("delete_repo")
     return f"{name} is gone"
@@ -94,6 +125,11 @@ def welcome() -> str:
 @server.custom_route("/calls", methods=["GET"])
 async def show_calls(_request):
     return JSONResponse(calls)
+
+
+@server.custom_route("/asked", methods=["GET"])
+async def show_asked(_request):
+    return JSONResponse(asked)
 
 
 @server.custom_route("/seen/{key}/{value:int}", methods=["POST"])

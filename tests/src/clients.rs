@@ -185,6 +185,16 @@ impl Server {
         Self::start(Command::new(python()?).arg("python_server.py"))
     }
 
+    /// `paged_server.py`: lists of several pages, both revisions. `json`: a session is answered with JSON, and not with
+    /// events.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn paged(json: bool) -> Result<Self> {
+        let mode = if json { "json" } else { "events" };
+        Self::start(Command::new(python()?).args(["paged_server.py", mode]))
+    }
+
     /// The MCP project's server "everything", sessions only.
     ///
     /// # Errors
@@ -216,14 +226,27 @@ impl Server {
         self.address
     }
 
-    /// The names of the tools that ran in `python_server.py`.
+    /// The names of the tools that ran in `python_server.py` or `paged_server.py`, and the pages of the latter that were
+    /// asked for.
     ///
     /// # Errors
     /// When it does not answer.
     pub fn calls(&self) -> Result<Vec<String>> {
+        Ok(serde_json::from_value(self.get("/calls")?)?)
+    }
+
+    /// What came of the questions that `get_answers` of `python_server.py` asked: `{method, outcome, ms}` each.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub fn asked(&self) -> Result<Vec<Value>> {
+        Ok(serde_json::from_value(self.get("/asked")?)?)
+    }
+
+    fn get(&self, path: &str) -> Result<Value> {
         let mut stream = TcpStream::connect(self.address)?;
         stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET /calls HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
+        write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
         let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;

@@ -19,6 +19,17 @@ const ERRORS: [&str; 3] = [
     "policy.rules[0].tool: unknown field `tool` (did you mean `tools`?)",
 ];
 
+const WRONG_RULES: &str = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"/mcp"}],"header_hold":true,"policy":{"rules":[
+    {"name":"a","effect":"allow","when":"arg.amount < 1"},
+    {"name":"a","effect":"allow","revisions":["2025-11-26"]},
+    {"name":"b","effect":"allow","principals":[{"headers":{"x-user":"alice"}}]}]}}"#;
+const ERRORS_IN_RULES: [&str; 4] = [
+    "policy.rules[0].when: 1:1: undeclared variable \"arg\" (did you mean \"args\"?)",
+    "policy.rules[1].name: another rule is called `a` too",
+    "policy.rules[1].revisions[0]: unknown revision `2025-11-26`",
+    "policy.rules[2].principals[0].headers.x-user: `x-user` is no trusted header",
+];
+
 /// Starts Envoy with a configuration of the module; the error is the end of its log.
 fn envoy(configuration: &str, root_id: &str) -> Result<(), String> {
     let mut bootstrap = sidecar_inbound().unwrap();
@@ -38,15 +49,20 @@ fn harness(configuration: &str, root_id: &str) -> Result<(), String> {
         configuration: configuration.to_owned().into(),
         ..PluginConfig::default()
     };
-    Worker::start(&module, &config, &Host::default()).map(drop).map_err(|error| format!("{error:?}"))
+    Worker::start(&module, &config, &Host::default()).map(drop).map_err(|error| {
+        let logs: Vec<_> = error.logs.iter().map(|line| line.message.as_str()).collect();
+        format!("{error}\n{}", logs.join("\n"))
+    })
 }
 
 #[test]
 fn a_wrong_configuration_does_not_load_and_says_everything() {
     for (host, start) in [("Envoy", envoy as fn(&str, &str) -> _), ("harness", harness)] {
-        let Err(log) = start(WRONG, "meshward") else { panic!("{host} loaded a wrong configuration") };
-        for error in ERRORS {
-            assert!(log.contains(error), "{host} does not say: {error}\n{log}");
+        for (document, errors) in [(WRONG, &ERRORS[..]), (WRONG_RULES, &ERRORS_IN_RULES)] {
+            let Err(log) = start(document, "meshward") else { panic!("{host} loaded a wrong configuration") };
+            for error in errors {
+                assert!(log.contains(error), "{host} does not say: {error}\n{log}");
+            }
         }
         let Err(log) = start(RIGHT, "meshward.nothing") else { panic!("{host} loaded an unknown root id") };
         assert!(log.contains("unknown root id `meshward.nothing`"), "{host}: {log}");

@@ -8,6 +8,8 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod policy;
+
 use std::thread;
 
 use meshward_tests::clients::{CLIENTS, Client, Mode, Sdk, Server, inspect};
@@ -66,6 +68,21 @@ fn of<'a>(lines: &'a [Value], name: &str) -> &'a Value {
     lines.iter().find(|line| line["name"] == name).unwrap_or_else(|| panic!("no step {name} in {lines:#?}"))
 }
 
+/// What a client sees of a tool that is denied: nothing in the list, and a refusal of the call. `direct` is what it sees
+/// without the policy.
+fn assert_denied(client: Client, mut proxied: Vec<Value>, mut direct: Vec<Value>, tool: &str) {
+    assert_refused(client, of(&proxied, tool));
+    let list = direct.iter_mut().find(|line| line["name"] == "tools").unwrap();
+    let tools = list["seen"]["tools"].as_array_mut().unwrap();
+    let before = tools.len();
+    tools.retain(|name| name != tool);
+    assert_eq!(before - tools.len(), 1, "{client:?}: the server has no {tool}");
+    for lines in [&mut proxied, &mut direct] {
+        lines.retain(|line| line["name"] != tool);
+    }
+    assert_eq!(proxied, direct, "{client:?}");
+}
+
 /// Takes the steps without a proxy and with it, and returns what was seen each time.
 fn both(client: Client, server: &Server, proxy: &Proxy, steps: impl Fn(&str) -> Value) -> (Vec<Value>, Vec<Value>) {
     let key = |way: &str| format!("{:?}-{:?}-{way}", client.sdk, client.mode);
@@ -106,7 +123,7 @@ fn every_feature_but_one_tool(host: Host, header_hold: bool) {
     let proxy =
         Proxy::start(host, &document(header_hold, allow_but(json!(["delete_repo"]))), server.address()).unwrap();
     each(CLIENTS, |client| {
-        let (direct, mut proxied) = both(client, &server, &proxy, |key| all_features(client, &server, key));
+        let (direct, proxied) = both(client, &server, &proxy, |key| all_features(client, &server, key));
         // First that the direct run was what it is meant to be.
         assert_eq!(of(&direct, "delete_repo")["seen"]["text"], "meshward is gone", "{client:?}");
         assert_eq!(of(&direct, "get_progress")["seen"]["text"], "all were seen in time", "{client:?}");
@@ -119,14 +136,8 @@ fn every_feature_but_one_tool(host: Host, header_hold: bool) {
         assert_eq!(of(&direct, "get_elicited")["asked"], json!(["elicitation"]), "{client:?}");
         assert_eq!(of(&direct, "get_elicited")["seen"]["text"], "the user is Ada", "{client:?}");
         assert!(of(&direct, "get_large")["seen"]["text"]["bytes"].as_u64().unwrap() >= 840_000, "{client:?}");
-        // Then the denied call, and that all the rest is as it was.
-        assert_refused(client, of(&proxied, "delete_repo"));
-        for (line, direct) in proxied.iter_mut().zip(&direct) {
-            if line["name"] == "delete_repo" {
-                line.clone_from(direct);
-            }
-        }
-        assert_eq!(proxied, direct, "{client:?}");
+        // Then the denied tool, and that all the rest is as it was.
+        assert_denied(client, proxied, direct, "delete_repo");
     });
     let calls = server.calls().unwrap();
     let count = |name: &str| calls.iter().filter(|call| *call == name).count();
@@ -166,9 +177,10 @@ fn only_what_is_allowed(host: Host) {
         let (direct, proxied) = both(client, &server, &proxy, |key| all_features(client, &server, key));
         assert_eq!(direct.len(), proxied.len(), "{client:?}");
         for (line, direct) in proxied.iter().zip(&direct) {
-            // Connecting, lists and closing are upkeep.
-            let allowed = matches!(line["step"].as_str(), Some("connect" | "list" | "end"));
-            if allowed || line["name"] == "get_small" {
+            let allowed = matches!(line["step"].as_str(), Some("connect" | "end"));
+            if line["step"] == "list" {
+                assert_eq!(line["seen"], json!({"tools": ["get_small"]}), "{client:?}");
+            } else if allowed || line["name"] == "get_small" {
                 assert_eq!(line, direct, "{client:?}");
             } else {
                 assert_refused(client, line);
@@ -216,18 +228,12 @@ fn everything(host: Host) {
         assert!(times[3] - times[0] > 450.0, "{client:?}: {times:?}");
 
         let direct = comparable(client.run(server.address(), &steps).unwrap());
-        let mut proxied = comparable(proxied);
+        let proxied = comparable(proxied);
         assert_eq!(of(&direct, "echo")["seen"]["text"], "Echo: hü", "{client:?}");
         assert_eq!(of(&direct, "trigger-sampling-request")["asked"], json!(["sampling"]), "{client:?}");
         assert_eq!(of(&direct, "trigger-elicitation-request")["asked"], json!(["elicitation"]), "{client:?}");
         assert!(of(&direct, "get-env").get("error").is_none(), "{client:?}");
-        assert_refused(client, of(&proxied, "get-env"));
-        for (line, direct) in proxied.iter_mut().zip(&direct) {
-            if line["name"] == "get-env" {
-                line.clone_from(direct);
-            }
-        }
-        assert_eq!(proxied, direct, "{client:?}");
+        assert_denied(client, proxied, direct, "get-env");
     });
 }
 
@@ -249,7 +255,10 @@ fn inspector(host: Host) {
         let call = ["--method", "tools/call", "--tool-name"];
         let small = [&call[..], &["get_small", "--tool-arg", "text=hi"]].concat();
         for options in [&["--method", "tools/list"][..], &small] {
-            let direct = inspect(server.address(), mode, options).unwrap();
+            let mut direct = inspect(server.address(), mode, options).unwrap();
+            if let Some(tools) = direct.output["tools"].as_array_mut() {
+                tools.retain(|tool| tool["name"] != "delete_repo");
+            }
             let proxied = inspect(proxy.address(), mode, options).unwrap();
             assert_eq!(direct.status, Some(0), "{mode:?}: {direct:?}");
             assert_eq!(proxied.status, Some(0), "{mode:?}: {proxied:?}");
