@@ -1,4 +1,5 @@
-//! `meshward serve` as a process, between real clients and real upstreams on loopback.
+//! The `meshward` tool as a process: `serve` between real clients and real upstreams on loopback, and the commands that need
+//! neither.
 #![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
 
 #[cfg(test)]
@@ -11,6 +12,8 @@ mod filter;
 mod http1;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod policy;
 #[cfg(test)]
 mod stream;
 #[cfg(test)]

@@ -90,7 +90,7 @@ fn check(file: &Path, strict: bool) -> Result<Report, Failure> {
             (vec![Fault { line, column, path: None, kind: None, message }], Vec::new())
         }
     };
-    let ok = errors.is_empty() && !(strict && !warnings.is_empty());
+    let ok = errors.is_empty() && (!strict || warnings.is_empty());
     Ok(Report { file: file.display().to_string(), ok, errors, warnings })
 }
 
@@ -116,6 +116,11 @@ fn in_order(document: &Document, faults: impl Iterator<Item = (String, Option<&'
         .collect();
     faults.sort_by_key(|fault| (fault.line, fault.column));
     faults
+}
+
+/// The configuration of a document; otherwise its faults as lines for people.
+pub(crate) fn config(document: &Document) -> Result<Config, Failure> {
+    read(document).map_err(|faults| Failure::usage(lines(document, &faults).join("\n")))
 }
 
 /// The faults of a document as lines for people; empty if there are none.

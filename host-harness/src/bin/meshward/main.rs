@@ -5,10 +5,13 @@
 mod check;
 mod completions;
 mod document;
+mod explain;
 mod failure;
 mod places;
+mod rehearsal;
 mod schema;
 mod serve;
+mod test;
 mod units;
 
 use std::process::ExitCode;
@@ -25,6 +28,8 @@ use clap::{CommandFactory as _, Parser, Subcommand};
                   Examples:\n  \
                   meshward serve --upstream http://127.0.0.1:3000 --config meshward.yaml\n  \
                   meshward check meshward.yaml\n  \
+                  meshward explain meshward.yaml --call search '{\"query\": \"mcp\"}'\n  \
+                  meshward test policy-tests.yaml\n  \
                   meshward completions bash > ~/.local/share/bash-completion/completions/meshward"
 )]
 struct Cli {
@@ -36,6 +41,8 @@ struct Cli {
 enum Command {
     Serve(Box<serve::Args>),
     Check(check::Args),
+    Explain(Box<explain::Args>),
+    Test(test::Args),
     /// Print the JSON Schema of the configuration.
     Schema(schema::Args),
     /// Print the completion script of a shell.
@@ -46,6 +53,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Serve(args) => serve::run(*args),
         Command::Check(args) => check::run(&args),
+        Command::Explain(args) => explain::run(&args),
+        Command::Test(args) => test::run(&args),
         Command::Schema(schema::Args {}) => schema::run(),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
