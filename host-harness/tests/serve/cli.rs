@@ -92,10 +92,17 @@ fn help_has_examples_and_completions_know_the_commands() {
     let (code, help, _) = meshward(&["serve", "--help"]);
     assert_eq!(code, Some(0));
     assert!(help.contains("Examples:") && help.contains("meshward serve --upstream"), "{help}");
+    for command in ["check", "explain", "test"] {
+        let (code, help, _) = meshward(&[command, "--help"]);
+        assert_eq!(code, Some(0));
+        assert!(help.contains(&format!("meshward {command} ")) && help.contains("Exit codes:"), "{help}");
+    }
     for shell in ["bash", "zsh", "fish"] {
         let (code, script, _) = meshward(&["completions", shell]);
         assert_eq!(code, Some(0));
-        assert!(script.contains("header-hold"), "{shell}");
+        for option in ["header-hold", "strict", "claims", "require-coverage"] {
+            assert!(script.contains(option), "{shell}: {option}");
+        }
     }
 }
 
