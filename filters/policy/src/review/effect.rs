@@ -1,6 +1,6 @@
 //! Whether a rule that matches changes anything, beside the other rules and the default.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use meshward_engine::Glob;
 
@@ -17,8 +17,12 @@ pub(super) struct Effects<'p, 'c> {
     rules: &'p [Sketch<'c>],
     /// Rules by the names that they give to the letter.
     by_name: HashMap<(u8, &'c str), Vec<usize>>,
-    /// Rules that name nothing, or by patterns.
-    by_pattern: Vec<usize>,
+    /// Rules by what their patterns begin with.
+    by_prefix: HashMap<(u8, Vec<u8>), Vec<usize>>,
+    /// How long those beginnings are.
+    lengths: BTreeSet<usize>,
+    /// Rules that name nothing.
+    unnamed: Vec<usize>,
 }
 
 /// The kinds of things a rule can name.
@@ -33,18 +37,23 @@ fn all_names(rule: &RuleConfig) -> impl Iterator<Item = (u8, &str)> {
 
 impl<'p, 'c> Effects<'p, 'c> {
     pub(super) fn new(policy: &'p PolicyConfig, rules: &'p [Sketch<'c>]) -> Self {
-        let mut by_name: HashMap<_, Vec<usize>> = HashMap::new();
-        let mut by_pattern = Vec::new();
+        let (mut by_name, mut by_prefix) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        let (mut lengths, mut unnamed) = (BTreeSet::new(), Vec::new());
         for (place, rule) in rules.iter().enumerate() {
-            let is_pattern = |name: &str| Glob::new(name).literal().is_none();
-            if !names_any(rule.config) || all_names(rule.config).any(|(_, name)| is_pattern(name)) {
-                by_pattern.push(place);
+            if !names_any(rule.config) {
+                unnamed.push(place);
             }
-            for name in all_names(rule.config).filter(|(_, name)| !is_pattern(name)) {
-                by_name.entry(name).or_default().push(place);
+            for (kind, name) in all_names(rule.config) {
+                let glob = Glob::new(name);
+                if glob.literal().is_some() {
+                    by_name.entry((kind, name)).or_default().push(place);
+                } else {
+                    lengths.insert(glob.prefix().len());
+                    by_prefix.entry((kind, glob.prefix().to_vec())).or_default().push(place);
+                }
             }
         }
-        Self { policy, rules, by_name, by_pattern }
+        Self { policy, rules, by_name, by_prefix, lengths, unnamed }
     }
 
     /// Says which rules change nothing; whether one of those that are left lets a client do anything.
@@ -152,9 +161,17 @@ impl<'p, 'c> Effects<'p, 'c> {
 
     /// A rule that matches all that this one does.
     fn covering(&self, rule: &Sketch<'_>, fits: impl Fn(&Sketch<'c>) -> bool) -> Option<&'p Sketch<'c>> {
-        // What covers it covers its first name, by the name itself or by a pattern.
-        let named = all_names(rule.config).next().and_then(|name| self.by_name.get(&name));
-        let places = named.into_iter().flatten().chain(&self.by_pattern);
+        // What covers it covers its first name, by the name itself or by a pattern; if it names nothing, any name.
+        let firsts: Vec<(u8, &str)> = match all_names(rule.config).next() {
+            Some(first) => vec![first],
+            None => (0_u8..).zip(KINDS).map(|(kind, _)| (kind, "*")).collect(),
+        };
+        let places = firsts.iter().flat_map(|(kind, name)| {
+            let beginnings = self.lengths.iter().map_while(|length| name.as_bytes().get(..*length));
+            let by_pattern = beginnings.filter_map(|prefix| self.by_prefix.get(&(*kind, prefix.to_vec())));
+            self.by_name.get(&(*kind, *name)).into_iter().chain(by_pattern).flatten()
+        });
+        let places = places.chain(&self.unnamed);
         let mut others = places.filter_map(|place| self.rules.get(*place));
         others.find(|other| other.index != rule.index && fits(other) && covers(other.config, rule.config, &rule.topics))
     }
