@@ -12,6 +12,11 @@ use std::{
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
+use super::{
+    plan::Case,
+    policies::{Framing, List},
+    request::Request,
+};
 use crate::{envoy_config, tools, workspace::Workspace};
 
 /// The proxies have this core to themselves: only one of them is loaded at a time.
@@ -20,6 +25,15 @@ const PROXY_CORE: usize = 0;
 pub(crate) const LOAD_CORE: usize = 1;
 /// What the kernel counts a process's CPU time in; the same on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
+/// What every Envoy here holds of one body.
+const BUFFER_BYTES: usize = 4 * 1024 * 1024;
+/// The lists that the upstream has.
+pub(crate) const LISTS: [List; 4] = [
+    List { tools: 200, framing: Framing::Json },
+    List { tools: 200, framing: Framing::Sse },
+    List { tools: 2_000, framing: Framing::Json },
+    List { tools: 2_000, framing: Framing::Sse },
+];
 /// What the upstream says to every call.
 const ANSWER: &str =
     r#"{"jsonrpc":"2.0","id":17,"result":{"content":[{"type":"text","text":"done"}],"isError":false}}"#;
@@ -29,8 +43,10 @@ const ANSWER: &str =
 pub(crate) struct Variant {
     name: String,
     filters: Filters,
-    /// Whether a denied call must be refused, or whether that is not known.
-    denies: bool,
+    /// The call that it must refuse; `None`: it refuses nothing, or that is not known.
+    denied: Option<Request>,
+    /// It shows the half of a list only.
+    pub(crate) filters_lists: bool,
 }
 
 #[derive(Debug)]
@@ -39,26 +55,45 @@ enum Filters {
     None,
     /// Envoy's own MCP filter, as strict as it can be, and RBAC with the policy of `envoy-config/`.
     Native,
-    /// The filter of `envoy-config/` with this module.
-    Module(PathBuf),
+    /// The filter of `envoy-config/` with this module, and another policy than there is if one is given.
+    Module(PathBuf, Option<Value>),
 }
 
 impl Variant {
+    fn new(name: &str, filters: Filters) -> Self {
+        Self { name: name.to_owned(), filters, denied: None, filters_lists: false }
+    }
+
     pub(crate) fn plain() -> Self {
-        Self { name: "plain Envoy".to_owned(), filters: Filters::None, denies: false }
+        Self::new("plain Envoy", Filters::None)
     }
 
     pub(crate) fn native() -> Self {
-        Self { name: "native mcp + RBAC".to_owned(), filters: Filters::Native, denies: true }
+        Self::new("native mcp + RBAC", Filters::Native).denying(Request::call("/direct", "delete_repo", "{}"))
     }
 
     pub(crate) fn meshward(file: &Path) -> Self {
-        Self { name: "meshward".to_owned(), filters: Filters::Module(file.to_path_buf()), denies: true }
+        Self::other("meshward", file).denying(Request::call("/direct", "delete_repo", "{}"))
     }
 
     /// Another module in Meshward's place. It may be one that decides nothing, to see what any module costs.
     pub(crate) fn other(name: &str, file: &Path) -> Self {
-        Self { name: name.to_owned(), filters: Filters::Module(file.to_path_buf()), denies: false }
+        Self::new(name, Filters::Module(file.to_path_buf(), None))
+    }
+
+    /// Meshward with a policy of its own.
+    pub(crate) fn with_policy(name: &str, file: &Path, policy: Value) -> Self {
+        Self::new(name, Filters::Module(file.to_path_buf(), Some(policy)))
+    }
+
+    pub(crate) fn denying(mut self, request: Request) -> Self {
+        self.denied = Some(request);
+        self
+    }
+
+    pub(crate) const fn filtering_lists(mut self) -> Self {
+        self.filters_lists = true;
+        self
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -75,11 +110,17 @@ impl Variant {
         *at(&mut bootstrap, &filters)? = match &self.filters {
             Filters::None => json!([whole_body(), router]),
             Filters::Native => json!([native_filter(), native_policy(), whole_body(), router]),
-            Filters::Module(file) => {
+            Filters::Module(file, policy) => {
                 *at(&mut module, "/typed_config/config/vm_config/code/local/filename")? = json!(file);
                 let text = at(&mut module, "/typed_config/config/configuration/value")?;
                 let mut configuration: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
-                *at(&mut configuration, "/endpoints")? = json!([{ "path": "/mcp" }, { "path": "/direct" }]);
+                let lists = LISTS.iter().map(|list| list.path());
+                let paths = ["/mcp".to_owned(), "/direct".to_owned()].into_iter().chain(lists);
+                *at(&mut configuration, "/endpoints")? = paths.map(|path| json!({ "path": path })).collect();
+                if let Some(policy) = policy {
+                    *at(&mut configuration, "/policy")? = policy.clone();
+                    at(&mut configuration, "/protocol")?["max_response_bytes"] = json!("4MiB");
+                }
                 *text = json!(configuration.to_string());
                 json!([module, whole_body(), router])
             }
@@ -90,6 +131,8 @@ impl Variant {
             .context("no routes")?
             .insert(0, json!({ "match": { "path": "/direct" }, "direct_response": answer() }));
 
+        // The largest list is more than 2 MiB, and is held whole where it is filtered.
+        *at(&mut bootstrap, "/static_resources/listeners/0/per_connection_buffer_limit_bytes")? = json!(BUFFER_BYTES);
         let port_of = |address: &str| format!("{address}/address/socket_address/port_value");
         *at(&mut bootstrap, &port_of("/static_resources/listeners/0"))? = json!(port);
         *at(&mut bootstrap, &port_of("/admin"))? = json!(admin);
@@ -114,7 +157,7 @@ fn whole_body() -> Value {
         "name": "envoy.filters.http.buffer",
         "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.http.buffer.v3.Buffer",
-            "max_request_bytes": 4 * 1024 * 1024,
+            "max_request_bytes": BUFFER_BYTES,
         },
     })
 }
@@ -172,17 +215,23 @@ struct Process {
 }
 
 impl Process {
-    fn start(envoy: &Path, core: usize, bootstrap: &Value, ports: (u16, u16), file: &Path) -> Result<Self> {
+    fn start(
+        envoy: &Path,
+        core: usize,
+        workers: usize,
+        bootstrap: &Value,
+        ports: (u16, u16),
+        file: &Path,
+    ) -> Result<Self> {
         fs::write(file, bootstrap.to_string())?;
         let log = file.with_extension("log");
         let mut command = pinned(core, envoy);
-        command
-            .args(["--concurrency", "1", "--use-dynamic-base-id", "--log-level", "warning", "--config-path"])
-            .arg(file);
+        command.args(["--concurrency", &workers.to_string(), "--use-dynamic-base-id", "--log-level", "warning"]);
+        command.arg("--config-path").arg(file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
         let mut process = Self { child: command.spawn().context("cannot start Envoy")?, port: ports.0 };
         let begin = Instant::now();
-        while !request(ports.1, "GET /ready HTTP/1.1\r\n", "").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
+        while !ask(ports.1, "GET /ready HTTP/1.1\r\n", "").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             let ended = process.child.try_wait()?;
             if ended.is_some() || begin.elapsed() > Duration::from_secs(30) {
                 bail!("Envoy did not become ready:\n{}", fs::read_to_string(&log).unwrap_or_default());
@@ -209,12 +258,27 @@ impl Upstream {
     pub(crate) fn start(envoy: &Path, directory: &Path) -> Result<Self> {
         let (port, admin) = (free_port()?, free_port()?);
         let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
+        let mut routes = Vec::new();
+        for (number, list) in LISTS.iter().enumerate() {
+            let file = directory.join(format!("list-{number}"));
+            fs::write(&file, list.text())?;
+            routes.push(json!({
+                "match": { "path": list.path() },
+                "direct_response": { "status": 200, "body": { "filename": file } },
+                "response_headers_to_add": [type_of_content(list.content_type())],
+            }));
+        }
+        routes.push(json!({
+            "match": { "prefix": "/" },
+            "direct_response": answer(),
+            "response_headers_to_add": [type_of_content("application/json")],
+        }));
         let bootstrap = json!({
             "admin": { "address": address(admin) },
             "static_resources": { "listeners": [{
                 "name": "upstream",
                 "address": address(port),
-                "per_connection_buffer_limit_bytes": 4 * 1024 * 1024,
+                "per_connection_buffer_limit_bytes": BUFFER_BYTES,
                 "filter_chains": [{ "filters": [{
                     "name": "envoy.filters.network.http_connection_manager",
                     "typed_config": {
@@ -227,17 +291,15 @@ impl Upstream {
                                 "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router",
                             } },
                         ],
-                        "route_config": { "virtual_hosts": [{
-                            "name": "upstream",
-                            "domains": ["*"],
-                            "response_headers_to_add": [json_type()],
-                            "routes": [{ "match": { "prefix": "/" }, "direct_response": answer() }],
-                        }] },
+                        "route_config": {
+                            "max_direct_response_body_size_bytes": BUFFER_BYTES,
+                            "virtual_hosts": [{ "name": "upstream", "domains": ["*"], "routes": routes }],
+                        },
                     },
                 }] }],
             }] },
         });
-        Process::start(envoy, LOAD_CORE, &bootstrap, (port, admin), &directory.join("upstream.json")).map(Self)
+        Process::start(envoy, LOAD_CORE, 1, &bootstrap, (port, admin), &directory.join("upstream.json")).map(Self)
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -246,31 +308,34 @@ impl Upstream {
 }
 
 /// Envoy's own answers are `text/plain`, unless told.
-fn json_type() -> Value {
-    json!({ "header": { "key": "content-type", "value": "application/json" }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
+fn type_of_content(value: &str) -> Value {
+    json!({ "header": { "key": "content-type", "value": value }, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD" })
 }
 
 /// A proxy to be measured.
 #[derive(Debug)]
 pub(crate) struct Proxy {
     process: Process,
-    denies: bool,
+    denied: Option<Request>,
+    filters_lists: bool,
 }
 
 impl Proxy {
+    /// Starts a proxy with so many workers, each of which has a VM of its own if there is a module.
     pub(crate) fn start(
         workspace: &Workspace,
         envoy: &Path,
         variant: &Variant,
+        workers: usize,
         upstream: u16,
         directory: &Path,
     ) -> Result<Self> {
         let (port, admin) = (free_port()?, free_port()?);
         let bootstrap = variant.bootstrap(workspace, port, admin, upstream)?;
         let file = directory.join(format!("proxy-{port}.json"));
-        let process = Process::start(envoy, PROXY_CORE, &bootstrap, (port, admin), &file)
+        let process = Process::start(envoy, PROXY_CORE, workers, &bootstrap, (port, admin), &file)
             .with_context(|| format!("starting {}", variant.name))?;
-        Ok(Self { process, denies: variant.denies })
+        Ok(Self { process, denied: variant.denied.clone(), filters_lists: variant.filters_lists })
     }
 
     pub(crate) fn port(&self) -> u16 {
@@ -291,31 +356,54 @@ impl Proxy {
         Ok(Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_PER_SECOND)))
     }
 
-    /// An allowed call passes on both routes; a denied one is refused by those that decide.
-    pub(crate) fn check(&self) -> Result<()> {
-        for path in ["/mcp", "/direct"] {
-            let answer = self.call(path, "get_user")?;
-            ensure!(answer.contains(ANSWER), "an allowed call on {path} was answered with: {answer}");
-            let answer = self.call(path, "delete_repo")?;
-            ensure!(!self.denies || !answer.contains(ANSWER), "a denied call on {path} was answered with: {answer}");
+    /// Resident memory in KiB, without what is shared with other processes.
+    pub(crate) fn memory(&self) -> Result<u64> {
+        let file = format!("/proc/{}/smaps_rollup", self.process.child.id());
+        let text = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
+        let private = text.lines().filter(|line| line.starts_with("Private_"));
+        private
+            .map(|line| {
+                line.split_whitespace().nth(1).context("not a line of smaps")?.parse::<u64>().map_err(Into::into)
+            })
+            .sum()
+    }
+
+    /// What is to be measured passes, and what is to be refused is refused; of a list, as much is shown as should be.
+    pub(crate) fn check(&self, case: &Case) -> Result<()> {
+        let answer = self.answer(&case.request)?;
+        match case.list {
+            Some(list) => {
+                let (shown, expected) =
+                    (List::count(&answer), if self.filters_lists { list.tools / 2 } else { list.tools });
+                ensure!(
+                    shown == expected,
+                    "{} shows {shown} tools, and should {expected}: {}",
+                    list.path(),
+                    beginning(&answer)
+                );
+            }
+            None => {
+                ensure!(answer.contains(ANSWER), "an allowed call was answered with: {}", beginning(&answer));
+            }
+        }
+        if let Some(denied) = &self.denied {
+            let answer = self.answer(denied)?;
+            ensure!(!answer.contains(ANSWER), "a denied call was answered with: {}", beginning(&answer));
         }
         Ok(())
     }
 
-    fn call(&self, path: &str, tool: &str) -> Result<String> {
-        let body = format!(
-            r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"{tool}","_meta":{{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{{"name":"bench","version":"1"}},"io.modelcontextprotocol/clientCapabilities":{{}}}}}}}}"#
-        );
-        let head = format!(
-            "POST {path} HTTP/1.1\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-             mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: {tool}\r\n"
-        );
-        request(self.process.port, &head, &body)
+    fn answer(&self, request: &Request) -> Result<String> {
+        ask(self.process.port, &request.head(), &request.body)
     }
 }
 
+fn beginning(answer: &str) -> String {
+    answer.chars().take(1_000).collect()
+}
+
 /// One request on a connection of its own; the whole answer as text.
-fn request(port: u16, head: &str, body: &str) -> Result<String> {
+fn ask(port: u16, head: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
     write!(stream, "{head}host: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;

@@ -6,8 +6,10 @@ use comfy_table::{CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Case;
-use crate::workspace::Workspace;
+use super::{
+    memory::Memory,
+    plan::{Case, Compare, Group, Show},
+};
 
 /// One proxy under load for one round.
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -23,34 +25,65 @@ pub(crate) struct Sample {
 /// All rounds of one case: a list of samples for each proxy.
 #[derive(Debug)]
 struct Measured {
-    case: &'static str,
-    body: usize,
+    case: String,
+    bytes: usize,
     samples: Vec<Vec<Sample>>,
 }
 
-/// The position of the plain Envoy among the proxies, and that of Envoy's own filter.
+/// The position of the plain Envoy among the proxies.
 const PLAIN: usize = 0;
-const NATIVE: usize = 1;
 
+/// One group, measured.
 #[derive(Debug)]
-pub(crate) struct Report {
+pub(crate) struct Run {
+    title: &'static str,
+    target: &'static str,
     names: Vec<String>,
+    compare: &'static [Compare],
     rounds: usize,
     seconds: u64,
-    module_bytes: Option<u64>,
     measured: Vec<Measured>,
 }
 
+/// Everything that was measured.
+#[derive(Debug)]
+pub(crate) struct Report {
+    module_bytes: u64,
+    pub(crate) runs: Vec<Run>,
+    pub(crate) memory: Vec<Memory>,
+}
+
 impl Report {
-    pub(crate) fn new(workspace: &Workspace, names: Vec<String>, rounds: usize, seconds: u64) -> Self {
-        let module_bytes = std::fs::metadata(workspace.module()).ok().map(|file| file.len());
-        Self { names, rounds, seconds, module_bytes, measured: Vec::new() }
+    pub(crate) const fn new(module_bytes: u64) -> Self {
+        Self { module_bytes, runs: Vec::new(), memory: Vec::new() }
     }
 
-    pub(crate) fn add(&mut self, case: &Case, body: usize, proxy: usize, sample: Sample) {
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "module_bytes": self.module_bytes,
+            "groups": self.runs.iter().map(Run::json).collect::<Vec<_>>(),
+            "memory": self.memory,
+        })
+    }
+}
+
+impl Run {
+    pub(crate) fn new(group: &Group, rounds: usize, seconds: u64) -> Self {
+        Self {
+            title: group.title,
+            target: group.target,
+            names: group.variants.iter().map(|variant| variant.name().to_owned()).collect(),
+            compare: group.compare,
+            rounds,
+            seconds,
+            measured: Vec::new(),
+        }
+    }
+
+    pub(crate) fn add(&mut self, case: &Case, proxy: usize, sample: Sample) {
         if self.measured.last().is_none_or(|last| last.case != case.name) {
             let samples = vec![Vec::new(); self.names.len()];
-            self.measured.push(Measured { case: case.name, body, samples });
+            self.measured.push(Measured { case: case.name.clone(), bytes: case.bytes, samples });
         }
         if let Some(samples) = self.measured.last_mut().and_then(|last| last.samples.get_mut(proxy)) {
             samples.push(sample);
@@ -60,18 +93,9 @@ impl Report {
     pub(crate) fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::NOTHING);
-        let head = [
-            "body",
-            "proxy",
-            "requests/s",
-            "× plain's",
-            "p50 ms",
-            "p99 ms",
-            "CPU µs/request",
-            "added µs",
-            "× native's",
-            "added ns/byte",
-        ];
+        let mut head = vec!["case", "proxy", "requests/s", "p50 ms", "p99 ms", "CPU µs/request", "added µs"];
+        head.extend(self.compare.iter().map(|compare| compare.head));
+        head.extend(["added ns/byte", "MB/s"]);
         table.set_header(head);
         for column in table.column_iter_mut().skip(2) {
             column.set_cell_alignment(CellAlignment::Right);
@@ -79,34 +103,37 @@ impl Report {
         for measured in &self.measured {
             for (index, name) in self.names.iter().enumerate() {
                 let Some(row) = self.row(measured, index) else { continue };
-                let cpu = format!("{:.1} ({:.1}-{:.1})", row.cpu.median, row.cpu.least, row.cpu.most);
-                let added = |text: String| if index == PLAIN { String::new() } else { text };
-                table.add_row([
-                    if index == PLAIN { measured.case.to_owned() } else { String::new() },
+                let mut cells = vec![
+                    if index == PLAIN { measured.case.clone() } else { String::new() },
                     name.clone(),
                     format!("{:.0}", row.requests_per_second),
-                    added(format!("{:.2}", row.throughput_ratio)),
                     format!("{:.2}", row.p50_us / 1e3),
                     format!("{:.2}", row.p99_us / 1e3),
-                    cpu,
-                    added(format!("{:.1} ({:.1}-{:.1})", row.added.median, row.added.least, row.added.most)),
-                    row.ratio.map_or_else(String::new, |ratio| format!("{ratio:.2}")),
-                    added(format!("{:.2}", row.added_ns_per_byte)),
-                ]);
+                    row.cpu.text(),
+                ];
+                let added = |text: String| if index == PLAIN { String::new() } else { text };
+                cells.push(added(row.added.text()));
+                cells.extend(row.compared.iter().map(|compared| match compared {
+                    Compared::Not => String::new(),
+                    Compared::Ratio(ratio) => format!("{ratio:.2}"),
+                    Compared::Difference(difference) => difference.text(),
+                }));
+                cells.push(added(format!("{:.2}", row.added_ns_per_byte)));
+                cells.push(added(format!("{:.0}", 1e3 / row.added_ns_per_byte)));
+                table.add_row(cells);
             }
         }
-        let mut text = table.to_string();
+        let mut text = format!("{} (target: {})\n{table}", self.title, self.target);
         let _ = write!(
             text,
-            "\n\nMedians of {} rounds of {} s each (least-most); one proxy worker on its own core. \"added\": over the plain Envoy of\n\
-             the same round. \"× native's\": added CPU over that of Envoy's MCP filter with RBAC; throughput compares only where the\n\
-             proxy is the bottleneck (see `busy` in the JSON).",
+            "\n  Medians of {} rounds of {} s each (least-most). \"added\", and all that is right of it: CPU time over the plain\n\
+             \x20 Envoy's of the same round.",
             self.rounds, self.seconds
         );
         text
     }
 
-    pub(crate) fn json(&self) -> Value {
+    fn json(&self) -> Value {
         let cases: Vec<Value> = self
             .measured
             .iter()
@@ -119,13 +146,15 @@ impl Report {
                         json!({ "name": name, "median": self.row(measured, index), "rounds": measured.samples.get(index) })
                     })
                     .collect();
-                json!({ "case": measured.case, "body_bytes": measured.body, "proxies": proxies })
+                json!({ "case": measured.case, "bytes": measured.bytes, "proxies": proxies })
             })
             .collect();
         json!({
+            "group": self.title,
+            "target": self.target,
+            "compared": self.compare.iter().map(|compare| compare.head).collect::<Vec<_>>(),
             "rounds": self.rounds,
             "seconds_per_round": self.seconds,
-            "module_bytes": self.module_bytes,
             "cases": cases,
         })
     }
@@ -133,10 +162,17 @@ impl Report {
     fn row(&self, measured: &Measured, index: usize) -> Option<Row> {
         let samples = measured.samples.get(index)?;
         let plain = measured.samples.get(PLAIN)?;
-        let native = measured.samples.get(NATIVE)?;
-        let added = added(samples, plain)?;
+        let added = over(samples, plain)?;
+        let compared = |compare: &Compare| {
+            let other = measured.samples.get(compare.with)?;
+            Some(match compare.show {
+                _ if index <= compare.with => Compared::Not,
+                Show::Ratio => Compared::Ratio(added.median / over(other, plain)?.median),
+                Show::Difference => Compared::Difference(over(samples, other)?),
+            })
+        };
         #[expect(clippy::cast_precision_loss, reason = "bodies are far below 2^52 bytes")]
-        let body = measured.body as f64;
+        let bytes = measured.bytes as f64;
         Some(Row {
             requests_per_second: throughput(samples)?,
             throughput_ratio: throughput(samples)? / throughput(plain)?,
@@ -144,8 +180,8 @@ impl Report {
             p99_us: of(samples, |sample| sample.p99_us)?.median,
             cpu: of(samples, |sample| sample.cpu_us_per_request)?,
             busy: of(samples, |sample| sample.busy)?.median,
-            ratio: self::added(native, plain).filter(|_| index > NATIVE).map(|native| added.median / native.median),
-            added_ns_per_byte: added.median * 1e3 / body,
+            compared: self.compare.iter().map(compared).collect::<Option<_>>()?,
+            added_ns_per_byte: added.median * 1e3 / bytes,
             added,
         })
     }
@@ -163,9 +199,18 @@ struct Row {
     busy: f64,
     /// CPU microseconds per request over the plain Envoy of the same round.
     added: Spread,
-    /// `added` over that of Envoy's own filter.
-    ratio: Option<f64>,
+    /// Beside the others that the group names, in their order.
+    compared: Vec<Compared>,
     added_ns_per_byte: f64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Compared {
+    /// It is the one that others are compared with, or one before it.
+    Not,
+    Ratio(f64),
+    Difference(Spread),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
@@ -183,12 +228,16 @@ fn of(samples: &[Sample], figure: impl Fn(&Sample) -> f64) -> Option<Spread> {
     Spread::of(samples.iter().map(figure).collect())
 }
 
-/// Round by round, so that what slows a whole round down does not count.
-fn added(samples: &[Sample], plain: &[Sample]) -> Option<Spread> {
-    Spread::of(samples.iter().zip(plain).map(|(a, b)| a.cpu_us_per_request - b.cpu_us_per_request).collect())
+/// CPU time over another proxy's, round by round, so that what slows a whole round down does not count.
+fn over(samples: &[Sample], other: &[Sample]) -> Option<Spread> {
+    Spread::of(samples.iter().zip(other).map(|(a, b)| a.cpu_us_per_request - b.cpu_us_per_request).collect())
 }
 
 impl Spread {
+    fn text(self) -> String {
+        format!("{:.1} ({:.1}-{:.1})", self.median, self.least, self.most)
+    }
+
     fn of(mut figures: Vec<f64>) -> Option<Self> {
         figures.sort_by(f64::total_cmp);
         let half = figures.len() / 2;
@@ -210,17 +259,34 @@ mod tests {
     }
 
     #[test]
-    fn a_ratio_is_of_what_was_added() {
-        let case = Case { name: "x", path: "/", body: 100, connections: 1 };
+    fn what_was_added_is_compared_with_those_before() {
         let sample =
             |cpu| Sample { requests_per_second: 1.0, p50_us: 1.0, p99_us: 1.0, cpu_us_per_request: cpu, busy: 1.0 };
-        let names = ["plain", "native", "meshward"].map(str::to_owned).to_vec();
-        let mut report = Report { names, rounds: 1, seconds: 1, module_bytes: None, measured: Vec::new() };
-        for (index, cpu) in [200.0, 260.0, 230.0].into_iter().enumerate() {
-            report.add(&case, 100, index, sample(cpu));
-        }
-        let row = report.row(&report.measured[0], 2).unwrap();
-        assert_eq!((row.added.median, row.ratio, row.added_ns_per_byte), (30.0, Some(0.5), 300.0));
-        assert_eq!(report.row(&report.measured[0], 1).unwrap().ratio, None);
+        let rounds = |figures: [f64; 3]| figures.map(sample).to_vec();
+        let run = Run {
+            title: "",
+            target: "",
+            names: ["plain", "native", "meshward"].map(str::to_owned).to_vec(),
+            compare: &[
+                Compare { with: 1, show: Show::Ratio, head: "" },
+                Compare { with: 1, show: Show::Difference, head: "" },
+            ],
+            rounds: 3,
+            seconds: 1,
+            measured: vec![Measured {
+                case: String::new(),
+                bytes: 100,
+                samples: vec![
+                    rounds([200.0, 100.0, 300.0]),
+                    rounds([260.0, 160.0, 360.0]),
+                    rounds([230.0, 130.0, 340.0]),
+                ],
+            }],
+        };
+        let row = run.row(&run.measured[0], 2).unwrap();
+        assert_eq!((row.added.median, row.added_ns_per_byte), (30.0, 300.0));
+        let difference = Spread { median: -30.0, least: -30.0, most: -20.0 };
+        assert_eq!(row.compared, [Compared::Ratio(0.5), Compared::Difference(difference)]);
+        assert_eq!(run.row(&run.measured[0], 1).unwrap().compared, [Compared::Not, Compared::Not]);
     }
 }

@@ -1,0 +1,145 @@
+//! What is measured: groups of proxies that get the same requests, and what is to be read from each.
+
+use std::path::{Path, PathBuf};
+
+use super::{
+    policies::{self, CONDITION, CONDITION_FAILS, CONDITION_HOLDS, Framing, List},
+    proxies::{LISTS, Variant},
+    request::Request,
+};
+
+/// Proxies side by side.
+#[derive(Debug)]
+pub(crate) struct Group {
+    pub(crate) title: &'static str,
+    /// What its figures should be.
+    pub(crate) target: &'static str,
+    /// The first one is the plain Envoy, to which the others add.
+    pub(crate) variants: Vec<Variant>,
+    pub(crate) cases: Vec<Case>,
+    /// Comparisons among what is added.
+    pub(crate) compare: &'static [Compare],
+    /// How often each proxy gets its turn: more often where differences are small.
+    pub(crate) rounds: usize,
+}
+
+/// What a proxy adds, beside what another one of its group adds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Compare {
+    /// The place of the other one; those behind it are compared with it.
+    pub(crate) with: usize,
+    pub(crate) show: Show,
+    /// The column's head.
+    pub(crate) head: &'static str,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Show {
+    /// The quotient of the medians.
+    Ratio,
+    /// The difference in microseconds, round by round.
+    Difference,
+}
+
+/// One thing to measure.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) name: String,
+    pub(crate) request: Request,
+    pub(crate) connections: u16,
+    /// The list that is asked for.
+    pub(crate) list: Option<List>,
+    /// The bytes to which the cost per byte is related: of the request's body, or of the list's.
+    pub(crate) bytes: usize,
+}
+
+impl Case {
+    fn call(name: &str, request: Request, connections: u16) -> Self {
+        let bytes = request.body.len();
+        Self { name: name.to_owned(), request, connections, list: None, bytes }
+    }
+
+    fn list(list: List) -> Self {
+        let framing = if list.framing == Framing::Json { "JSON" } else { "SSE" };
+        Self {
+            name: format!("list of {}, {framing}", list.tools),
+            request: Request::list(&list.path()),
+            connections: 4,
+            list: Some(list),
+            bytes: list.text().len(),
+        }
+    }
+}
+
+/// Everything, with Meshward's module and others that shall be measured beside it.
+///
+/// The upstream reads the whole body before it answers. What is called direct is answered by the proxy itself: without the
+/// cost of a hop, small differences show.
+pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> {
+    let mut first = vec![Variant::plain(), Variant::native(), Variant::meshward(module)];
+    first.extend(others.iter().map(|(name, file)| Variant::other(name, file)));
+    let refused = || Request::call("/direct", "delete_repo", CONDITION_HOLDS);
+    let with = |name: &str, policy| Variant::with_policy(name, module, policy);
+    vec![
+        Group {
+            title: "A call",
+            target: "at most 0.8 of what the native filter and RBAC add, and no more than they per byte",
+            variants: first,
+            cases: vec![
+                Case::call("400 B", Request::of_size("/mcp", 400), 16),
+                Case::call("400 B, direct", Request::of_size("/direct", 400), 16),
+                Case::call("64 KiB", Request::of_size("/mcp", 64 * 1024), 8),
+                Case::call("1 MiB", Request::of_size("/mcp", 1024 * 1024), 4),
+            ],
+            compare: &[Compare { with: 1, show: Show::Ratio, head: "× native's" }],
+            rounds: 5,
+        },
+        Group {
+            title: "A condition on three arguments",
+            target: "less than 10 µs over the same policy without it, and less in all than the native filter and RBAC add",
+            variants: vec![
+                Variant::plain(),
+                Variant::native(),
+                with("meshward, no condition", policies::of_sidecar(None)).denying(refused()),
+                with("meshward, condition", policies::of_sidecar(Some(CONDITION))).denying(Request::call(
+                    "/direct",
+                    "get_user",
+                    CONDITION_FAILS,
+                )),
+            ],
+            cases: vec![Case::call("condition, direct", Request::call("/direct", "get_user", CONDITION_HOLDS), 16)],
+            compare: &[
+                Compare { with: 1, show: Show::Ratio, head: "× native's" },
+                Compare { with: 2, show: Show::Difference, head: "µs over no condition" },
+            ],
+            rounds: 9,
+        },
+        Group {
+            title: "Many rules",
+            target: "a call costs at most twice as much with 1,000 rules and 10,000 names as with 10 rules",
+            variants: vec![
+                Variant::plain(),
+                with("meshward, 10 rules", policies::of_rules(10)).denying(refused()),
+                with("meshward, 1,000 rules", policies::of_rules(1_000)).denying(refused()),
+            ],
+            cases: vec![Case::call("rules, direct", Request::call("/direct", "get_user", CONDITION_HOLDS), 16)],
+            compare: &[
+                Compare { with: 1, show: Show::Ratio, head: "× 10 rules'" },
+                Compare { with: 1, show: Show::Difference, head: "µs over 10 rules" },
+            ],
+            rounds: 7,
+        },
+        Group {
+            title: "Lists, half of the tools hidden",
+            target: "the same per byte for 200 tools as for 2,000",
+            variants: vec![
+                Variant::plain(),
+                with("meshward, unread", policies::of_lists("pass")),
+                with("meshward, filtered", policies::of_lists("filter")).filtering_lists(),
+            ],
+            cases: LISTS.into_iter().map(Case::list).collect(),
+            compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
+            rounds: 3,
+        },
+    ]
+}
