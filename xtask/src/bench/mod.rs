@@ -92,7 +92,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         progress("memory");
         report.memory = memory::measure(workspace, &bench.envoy, &module, bench.directory.path())?;
         progress("");
-        println!("Resident memory (private pages, just configured):\n{}", memory::lines(&report.memory));
+        println!("Resident memory (anonymous pages, just configured):\n{}", memory::lines(&report.memory));
     }
 
     let path = workspace.path("target/bench/envoy.json");

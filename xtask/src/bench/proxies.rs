@@ -356,16 +356,12 @@ impl Proxy {
         Ok(Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_PER_SECOND)))
     }
 
-    /// Resident memory in KiB, without what is shared with other processes.
+    /// Resident memory in KiB, without files that are mapped.
     pub(crate) fn memory(&self) -> Result<u64> {
         let file = format!("/proc/{}/smaps_rollup", self.process.child.id());
         let text = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
-        let private = text.lines().filter(|line| line.starts_with("Private_"));
-        private
-            .map(|line| {
-                line.split_whitespace().nth(1).context("not a line of smaps")?.parse::<u64>().map_err(Into::into)
-            })
-            .sum()
+        let line = text.lines().find(|line| line.starts_with("Anonymous:")).context("no line of anonymous memory")?;
+        Ok(line.split_whitespace().nth(1).context("not a line of smaps")?.parse()?)
     }
 
     /// What is to be measured passes, and what is to be refused is refused; of a list, as much is shown as should be.
