@@ -41,6 +41,12 @@ impl Glob {
         &self.prefix
     }
 
+    /// What every name it matches ends with, when it has a `*`; otherwise nothing.
+    #[must_use]
+    pub fn suffix(&self) -> &[u8] {
+        self.rest.as_ref().map_or(&[], |rest| &rest.suffix)
+    }
+
     /// Whether it matches the whole name.
     #[must_use]
     pub fn matches(&self, name: &str) -> bool {

@@ -102,13 +102,16 @@ impl Policy {
 
     fn decide_by_rules(&self, subject: &Subject<'_>, witness: Witness<'_>) -> Ruling {
         let (mut allowed, mut would_deny) = (None, None);
-        for rule in self.index.candidates(subject).into_iter().filter_map(|place| self.rules.get(place as usize)) {
+        for rule in
+            self.index.candidates(&self.rules, subject).into_iter().filter_map(|place| self.rules.get(place as usize))
+        {
             let is_shadow = rule.mode == Mode::Shadow;
             // The rules that deny came before, so one that allows is enough; another can change nothing.
             if rule.effect == Effect::Allow && (allowed.is_some() || is_shadow) {
                 continue;
             }
-            let matched = rule.matches(subject);
+            let matched =
+                if subject.is_template { rule.matches(subject) } else { rule.matches_if_named(subject, true) };
             witness(&rule.name, rule.effect, matched);
             match rule.effect {
                 Effect::Deny if !matched.denies() => {}

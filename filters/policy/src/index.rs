@@ -1,7 +1,8 @@
 //! Which rules can match a subject by what it is about, found without looking at all of them.
 //!
-//! A rule that names things is found by their names: a name to the letter, or the letters before the first `*` of a
-//! pattern. The work for one subject grows with the length of its name and with the rules that may really match it.
+//! A rule that names things is found by their names: a name to the letter, the letters before the first `*` of a pattern,
+//! or, if there are none, those behind the last. The work for one subject grows with the length of its name and with the
+//! patterns that begin or end as it does, not with the rules or the names that a rule has.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -26,10 +27,28 @@ pub(crate) struct Index {
 #[derive(Debug, Default)]
 struct Names {
     literals: HashMap<Box<[u8]>, Vec<u32>>,
-    prefixes: HashMap<Box<[u8]>, Vec<u32>>,
-    /// The lengths of the prefixes.
+    beginnings: Patterns,
+    /// Patterns that begin with `*` and do not end with it.
+    ends: Patterns,
+}
+
+/// Patterns by the letters at one of their sides.
+#[derive(Debug, Default)]
+struct Patterns {
+    by_side: HashMap<Box<[u8]>, Vec<Pattern>>,
+    /// The lengths of the sides.
     lengths: BTreeSet<usize>,
 }
+
+/// Where a pattern stands: the rule's place, and its own in the rule.
+#[derive(Debug, Clone, Copy)]
+struct Pattern {
+    rule: u32,
+    place: u32,
+}
+
+/// The patterns of a rule for one kind of thing.
+type Kind = fn(&Targets) -> &Option<Vec<Glob>>;
 
 impl Index {
     /// Indexes rules in their order.
@@ -50,17 +69,21 @@ impl Index {
         index
     }
 
-    /// The rules that may match, in order.
-    pub(crate) fn candidates(&self, subject: &Subject<'_>) -> Vec<u32> {
-        let (names, name) = match &subject.target {
-            Target::Tool(name) => (&self.tools, name),
-            Target::Prompt(name) => (&self.prompts, name),
+    /// The rules whose names fit, in order. For a template, which stands for many names: those that may.
+    pub(crate) fn candidates(&self, rules: &[Rule], subject: &Subject<'_>) -> Vec<u32> {
+        let (names, kind, name): (_, Kind, _) = match &subject.target {
+            Target::Tool(name) => (&self.tools, |targets| &targets.tools, name),
+            Target::Prompt(name) => (&self.prompts, |targets| &targets.prompts, name),
             Target::Resource(_) if subject.is_template => return merged(self.unnamed.clone(), &self.all_resources),
-            Target::Resource(uri) => (&self.resources, uri),
+            Target::Resource(uri) => (&self.resources, |targets| &targets.resources, uri),
             Target::Resources(_) | Target::None => return self.unnamed.clone(),
         };
+        let fits = |pattern: &Pattern| {
+            let globs = rules.get(pattern.rule as usize).and_then(|rule| kind(&rule.targets).as_ref());
+            globs.and_then(|globs| globs.get(pattern.place as usize)).is_some_and(|glob| glob.matches(name))
+        };
         let mut found = Vec::new();
-        names.find(name.as_bytes(), &mut found);
+        names.find(name.as_bytes(), &fits, &mut found);
         merged(found, &self.unnamed)
     }
 }
@@ -74,25 +97,33 @@ fn merged(mut some: Vec<u32>, more: &[u32]) -> Vec<u32> {
 
 impl Names {
     fn add(&mut self, rule: u32, globs: &Option<Vec<Glob>>) {
-        for glob in globs.iter().flatten() {
-            let rules = match glob.literal() {
-                Some(name) => self.literals.entry(name.into()).or_default(),
-                None => {
-                    self.lengths.insert(glob.prefix().len());
-                    self.prefixes.entry(glob.prefix().into()).or_default()
-                }
-            };
-            // One rule may have several patterns that begin alike.
-            if rules.last() != Some(&rule) {
-                rules.push(rule);
+        for (place, glob) in (0_u32..).zip(globs.iter().flatten()) {
+            let pattern = Pattern { rule, place };
+            match glob.literal() {
+                Some(name) => self.literals.entry(name.into()).or_default().push(rule),
+                None if glob.prefix().is_empty() && !glob.suffix().is_empty() => self.ends.add(glob.suffix(), pattern),
+                None => self.beginnings.add(glob.prefix(), pattern),
             }
         }
     }
 
-    fn find(&self, name: &[u8], found: &mut Vec<u32>) {
+    fn find(&self, name: &[u8], fits: &dyn Fn(&Pattern) -> bool, found: &mut Vec<u32>) {
         found.extend(self.literals.get(name).into_iter().flatten());
-        for prefix in self.lengths.iter().map_while(|length| name.get(..*length)) {
-            found.extend(self.prefixes.get(prefix).into_iter().flatten());
-        }
+        let beginnings = self.beginnings.of(|length| name.get(..length));
+        let ends = self.ends.of(|length| name.get(name.len().checked_sub(length)?..));
+        found.extend(beginnings.chain(ends).filter(|pattern| fits(pattern)).map(|pattern| pattern.rule));
+    }
+}
+
+impl Patterns {
+    fn add(&mut self, side: &[u8], pattern: Pattern) {
+        self.lengths.insert(side.len());
+        self.by_side.entry(side.into()).or_default().push(pattern);
+    }
+
+    /// Those whose letters are the name's, of which `side` gives so many.
+    fn of<'s, 'n>(&'s self, side: impl Fn(usize) -> Option<&'n [u8]>) -> impl Iterator<Item = &'s Pattern> {
+        let sides = self.lengths.iter().map_while(move |length| side(*length));
+        sides.filter_map(|side| self.by_side.get(side)).flatten()
     }
 }

@@ -112,8 +112,14 @@ impl Part {
 }
 
 impl Rule {
-    /// Matches one subject. The cheap parts come first, the condition last.
+    /// Matches one subject.
     pub(crate) fn matches(&self, subject: &Subject<'_>) -> Match {
+        self.matches_if_named(subject, self.targets.fit(subject, self.effect))
+    }
+
+    /// Matches one subject of which it is known whether the rule names it: a rule may have very many names. The cheap parts
+    /// come first, the condition last.
+    pub(crate) fn matches_if_named(&self, subject: &Subject<'_>, is_named: bool) -> Match {
         if self.direction != subject.direction {
             return Match::No(Part::Direction);
         }
@@ -125,7 +131,7 @@ impl Rule {
         if !methods_fit {
             return Match::No(Part::Methods);
         }
-        if !self.targets.fit(subject, self.effect) {
+        if !is_named {
             return Match::No(Part::Names);
         }
         if self.revisions.as_ref().is_some_and(|known| subject.revision.is_none_or(|is| !known.contains(&is))) {
