@@ -330,11 +330,14 @@ impl Proxy {
         upstream: u16,
         directory: &Path,
     ) -> Result<Self> {
-        let (port, admin) = (free_port()?, free_port()?);
-        let bootstrap = variant.bootstrap(workspace, port, admin, upstream)?;
-        let file = directory.join(format!("proxy-{port}.json"));
-        let process = Process::start(envoy, PROXY_CORE, workers, &bootstrap, (port, admin), &file)
-            .with_context(|| format!("starting {}", variant.name))?;
+        let start = || {
+            let (port, admin) = (free_port()?, free_port()?);
+            let bootstrap = variant.bootstrap(workspace, port, admin, upstream)?;
+            let file = directory.join(format!("proxy-{port}.json"));
+            Process::start(envoy, PROXY_CORE, workers, &bootstrap, (port, admin), &file)
+        };
+        // A port that was free may be taken by the time Envoy asks for it.
+        let process = start().or_else(|_| start()).with_context(|| format!("starting {}", variant.name))?;
         Ok(Self { process, denied: variant.denied.clone(), filters_lists: variant.filters_lists })
     }
 
