@@ -250,13 +250,16 @@ fn everything_through_serve() {
 /// The MCP Inspector, which developers look at servers with.
 fn inspector(host: Host) {
     let server = Server::python().unwrap();
-    let proxy = Proxy::start(host, &document(true, allow_but(json!(["delete_repo"]))), server.address()).unwrap();
+    let mut policy = allow_but(json!(["delete_repo"]));
+    let not_this = json!({"name": "not-this", "effect": "deny", "tools": ["get_small"], "when": "args.text == 'no'"});
+    policy["rules"].as_array_mut().unwrap().push(not_this);
+    let proxy = Proxy::start(host, &document(true, policy), server.address()).unwrap();
     for mode in [Mode::Session, Mode::Stateless] {
         let call = ["--method", "tools/call", "--tool-name"];
         let small = [&call[..], &["get_small", "--tool-arg", "text=hi"]].concat();
         for options in [&["--method", "tools/list"][..], &small] {
             let mut direct = inspect(server.address(), mode, options).unwrap();
-            if let Some(tools) = direct.output["tools"].as_array_mut() {
+            if let Some(tools) = direct.output.get_mut("tools").and_then(Value::as_array_mut) {
                 tools.retain(|tool| tool["name"] != "delete_repo");
             }
             let proxied = inspect(proxy.address(), mode, options).unwrap();
@@ -264,11 +267,17 @@ fn inspector(host: Host) {
             assert_eq!(proxied.status, Some(0), "{mode:?}: {proxied:?}");
             assert_eq!(proxied.output, direct.output, "{mode:?}");
         }
-        let denied = [&call[..], &["delete_repo", "--tool-arg", "name=meshward"]].concat();
-        let refused = inspect(proxy.address(), mode, &denied).unwrap();
-        assert_ne!(refused.status, Some(0), "{mode:?}: {refused:?}");
-        let message = refused.output["error"]["message"].as_str().unwrap();
-        assert!(message.contains("This operation is not permitted"), "{mode:?}: {refused:?}");
+        // It calls only what it finds in the list.
+        for (tool, argument, said) in [
+            ("delete_repo", "name=meshward", "Tool 'delete_repo' not found on server"),
+            ("get_small", "text=no", "This operation is not permitted"),
+        ] {
+            let denied = [&call[..], &[tool, "--tool-arg", argument]].concat();
+            let refused = inspect(proxy.address(), mode, &denied).unwrap();
+            assert_ne!(refused.status, Some(0), "{mode:?}: {refused:?}");
+            let message = refused.output["error"]["message"].as_str().unwrap();
+            assert!(message.contains(said), "{mode:?}: {refused:?}");
+        }
     }
     assert!(!server.calls().unwrap().contains(&"delete_repo".to_owned()));
 }
