@@ -27,9 +27,21 @@ pub fn workspace() -> PathBuf {
 /// # Errors
 /// When there is none.
 pub fn module() -> Result<PathBuf> {
-    let path = match std::env::var_os("MESHWARD_WASM") {
+    built("MESHWARD_WASM", "meshward.wasm")
+}
+
+/// The module that checks arguments against input schemas: `MESHWARD_SCHEMA_WASM`, or what `cargo xtask build` writes.
+///
+/// # Errors
+/// When there is none.
+pub fn schema_module() -> Result<PathBuf> {
+    built("MESHWARD_SCHEMA_WASM", "meshward-schema.wasm")
+}
+
+fn built(variable: &str, file: &str) -> Result<PathBuf> {
+    let path = match std::env::var_os(variable) {
         Some(path) => PathBuf::from(path),
-        None => workspace().join("target/meshward/meshward.wasm"),
+        None => workspace().join("target/meshward").join(file),
     };
     if !path.is_file() {
         bail!("{} is missing: build it with `cargo xtask build`", path.display());

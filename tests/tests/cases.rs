@@ -12,7 +12,6 @@ use meshward_tests::cases::harness::HarnessHost;
 use meshward_tests::cases::load::{folder, load};
 use meshward_tests::cases::native::NativeHost;
 use meshward_tests::cases::report::{Host, Report, disagreements, examine};
-use meshward_tests::envoy::module;
 use meshward_wire::refusal::Reason;
 
 /// What is found out once, for all tests here.
@@ -44,11 +43,11 @@ fn native() -> Result<&'static Report> {
 }
 
 fn harness() -> Result<&'static Report> {
-    once(&HARNESS, || played(&HarnessHost::new(module()?)))
+    once(&HARNESS, || played(&HarnessHost))
 }
 
 fn envoy() -> Result<&'static Report> {
-    once(&ENVOY, || played(&EnvoyHost::new(module()?)))
+    once(&ENVOY, || played(&EnvoyHost))
 }
 
 fn played(host: &dyn Host) -> Result<Report> {

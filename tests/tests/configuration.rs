@@ -3,8 +3,10 @@
 
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
 
-use host_harness::{Host, Module, PluginConfig, Worker};
-use meshward_tests::envoy::{Envoy, module, sidecar_inbound};
+use std::path::Path;
+
+use host_harness::{Host, Module, Optimize, PluginConfig, Worker};
+use meshward_tests::envoy::{Envoy, module, schema_module, sidecar_inbound};
 use serde_json::{Value, json};
 
 const WASM_CONFIG: &str =
@@ -32,18 +34,26 @@ const ERRORS_IN_RULES: [&str; 4] = [
 
 /// Starts Envoy with a configuration of the module; the error is the end of its log.
 fn envoy(configuration: &str, root_id: &str) -> Result<(), String> {
+    envoy_with(&module().unwrap(), configuration, root_id)
+}
+
+fn envoy_with(module: &Path, configuration: &str, root_id: &str) -> Result<(), String> {
     let mut bootstrap = sidecar_inbound().unwrap();
     *bootstrap.pointer_mut("/static_resources/listeners/0/address/socket_address/port_value").unwrap() = json!(0);
     let config = bootstrap.pointer_mut(WASM_CONFIG).unwrap();
     config["configuration"]["value"] = Value::from(configuration);
     config["root_id"] = Value::from(root_id);
-    config["vm_config"]["code"]["local"]["filename"] = Value::from(module().unwrap().to_str().unwrap());
+    config["vm_config"]["code"]["local"]["filename"] = Value::from(module.to_str().unwrap());
     Envoy::start(bootstrap, 1).map(drop).map_err(|error| format!("{error:#}"))
 }
 
 /// Likewise in our own host.
 fn harness(configuration: &str, root_id: &str) -> Result<(), String> {
-    let module = Module::from_bytes(&std::fs::read(module().unwrap()).unwrap()).unwrap();
+    harness_with(&module().unwrap(), configuration, root_id)
+}
+
+fn harness_with(module: &Path, configuration: &str, root_id: &str) -> Result<(), String> {
+    let module = Module::from_file(module, Optimize::Compile).unwrap();
     let config = PluginConfig {
         root_id: root_id.to_owned(),
         configuration: configuration.to_owned().into(),
@@ -75,4 +85,34 @@ fn a_right_configuration_loads_under_every_root_id() {
         assert_eq!(envoy(RIGHT, root_id), Ok(()));
         assert_eq!(harness(RIGHT, root_id), Ok(()));
     }
+}
+
+#[test]
+fn the_module_without_a_reader_of_schemas_refuses_to_check_arguments() {
+    let configuration = |mode: &str| {
+        format!(r#"{{"apiVersion":"meshward/v1","endpoints":[{{"path":"/mcp"}}],"catalogue":{{"schema":"{mode}"}}}}"#)
+    };
+    assert_eq!(harness(&configuration("off"), "meshward"), Ok(()));
+    for mode in ["observe", "enforce"] {
+        let Err(log) = harness(&configuration(mode), "meshward") else { panic!("{mode} was taken") };
+        assert!(log.contains("catalogue.schema") && log.contains("meshward-schema.wasm"), "{log}");
+    }
+}
+
+#[test]
+fn the_module_with_one_reads_schemas_as_deep_as_they_may_be() {
+    // References in a row, each at the end of a chain of schemas: the deepest that a schema can have its reader recurse.
+    let chain = |next: usize| {
+        let innermost = json!({"$ref": format!("#/$defs/d{next}")});
+        (0..48).fold(innermost, |inner, _| json!({"items": inner}))
+    };
+    let mut defs: serde_json::Map<_, _> = (0..9).map(|n| (format!("d{n}"), chain(n + 1))).collect();
+    defs.insert("d9".to_owned(), json!({}));
+    let schema = json!({"properties": {"a": {"$ref": "#/$defs/d0"}}, "$defs": defs});
+    let catalogue = json!({"schema": "enforce", "tools": [{"name": "t", "inputSchema": schema}]});
+    let configuration =
+        json!({"apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}], "catalogue": catalogue}).to_string();
+    let module = schema_module().unwrap();
+    assert_eq!(harness_with(&module, &configuration, "meshward"), Ok(()));
+    assert_eq!(envoy_with(&module, &configuration, "meshward"), Ok(()));
 }

@@ -24,7 +24,7 @@ enum Host {
 }
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
-    let module = module::build(workspace)?;
+    let module = module::build(workspace, module::Build::Plain)?;
     let mut demo = workspace.cargo();
     demo.args(["run", "--quiet", "--locked", "--package", "meshward-tests", "--bin", "demo", "--"]);
     demo.env("MESHWARD_WASM", module);

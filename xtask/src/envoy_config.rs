@@ -161,7 +161,7 @@ fn check_istio_schemas(workspace: &Workspace, files: &Files) -> Result<()> {
 /// Has Envoy load each filter with the module, in the sidecar's place; it reads the whole bootstrap, the module, and
 /// the module its configuration. Returns how many it loaded.
 fn check_in_envoy(workspace: &Workspace, files: &Files) -> Result<usize> {
-    let module = module::build(workspace)?;
+    let module = module::build(workspace, module::Build::Plain)?;
     let envoy = tools::envoy(workspace)?;
     let filter = |document: &Value, place: &str| document.pointer(place).cloned().unwrap_or_default();
     let mut unheld = filter(&files.sidecar, SIDECAR_FILTER);

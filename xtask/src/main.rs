@@ -30,7 +30,7 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Build target/meshward/meshward.wasm and check its size and its imports
+    /// Build the modules, target/meshward/meshward.wasm and meshward-schema.wasm; check their sizes and imports
     Build,
     /// Run everything that must pass, installing what it needs
     Test(test::Args),
@@ -54,7 +54,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<()> {
     let workspace = Workspace::find()?;
     match command {
-        Command::Build => module::build(&workspace).map(drop),
+        Command::Build => module::build_all(&workspace),
         Command::Test(args) => test::run(&workspace, &args),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),

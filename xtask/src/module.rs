@@ -1,4 +1,4 @@
-//! Builds `meshward.wasm` and holds it to its budget of size and to its list of imports.
+//! Builds the modules and holds each to its budget of size and to the list of imports.
 
 use std::{collections::BTreeSet, fs, path::PathBuf};
 
@@ -7,24 +7,65 @@ use wasmparser::{Parser, Payload};
 
 use crate::{command, tools, workspace::Workspace};
 
-/// Bytes the module must stay below, committed beside the code that fills them.
+/// Bytes the modules must stay below, a line for each, committed beside the code that fills them.
 const SIZE_BUDGET: &str = "filters/plugin/size-budget";
-/// What the module may ask of its host, one `module function` a line.
+/// What a module may ask of its host, one `module function` a line.
 const IMPORTS: &str = "filters/plugin/imports.txt";
 /// The target of the Envoy world's modules; Envoy gives the few WASI calls that the standard library needs.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
-/// Built like the product, debug information stripped and names kept.
-pub(crate) const PROFILE: &str = "wasm-release";
+/// A build of the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// What most sidecars load.
+    Plain,
+    /// The one that checks arguments against input schemas: a reader of JSON Schema is larger than all the rest.
+    Schema,
+}
 
-/// Builds the module into `target/meshward/meshward.wasm`, checks it, and returns its path.
-pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
+impl Build {
+    /// Its line in the list of budgets.
+    const fn line(self) -> usize {
+        match self {
+            Self::Plain => 0,
+            Self::Schema => 1,
+        }
+    }
+
+    /// Where it is put, in the checkout.
+    pub(crate) const fn file(self) -> &'static str {
+        match self {
+            Self::Plain => "target/meshward/meshward.wasm",
+            Self::Schema => "target/meshward/meshward-schema.wasm",
+        }
+    }
+
+    /// Debug information stripped and names kept. Each has a directory of its own, so that neither is linked again
+    /// because of the other.
+    const fn profile(self) -> &'static str {
+        match self {
+            Self::Plain => "wasm-release",
+            Self::Schema => "wasm-schema",
+        }
+    }
+
+    const fn features(self) -> &'static [&'static str] {
+        match self {
+            Self::Plain => &[],
+            Self::Schema => &["--features", "schema-validation"],
+        }
+    }
+}
+
+/// Builds a module, checks it, and returns its path.
+pub(crate) fn build(workspace: &Workspace, build: Build) -> Result<PathBuf> {
     tools::wasm_target(workspace)?;
     let mut cargo = workspace.cargo();
-    cargo.args(["build", "--locked", "--package", "meshward-plugin", "--target", TARGET, "--profile", PROFILE]);
+    cargo.args(["build", "--locked", "--package", "meshward-plugin", "--target", TARGET]);
+    cargo.args(["--profile", build.profile()]).args(build.features());
     command::run(&mut cargo)?;
 
-    let built = workspace.metadata()?.target_directory.join(TARGET).join(PROFILE).join("meshward_plugin.wasm");
-    let module = workspace.module();
+    let built = workspace.metadata()?.target_directory.join(TARGET).join(build.profile()).join("meshward_plugin.wasm");
+    let module = workspace.path(build.file());
     if let Some(directory) = module.parent() {
         fs::create_dir_all(directory).with_context(|| format!("creating {}", directory.display()))?;
     }
@@ -33,16 +74,22 @@ pub(crate) fn build(workspace: &Workspace) -> Result<PathBuf> {
     fs::copy(&built, &unfinished).with_context(|| format!("copying {}", built.display()))?;
     fs::rename(&unfinished, &module).with_context(|| format!("writing {}", module.display()))?;
 
-    check(workspace, &fs::read(&module)?)?;
+    check(workspace, build, &fs::read(&module)?)?;
     Ok(module)
 }
 
-fn check(workspace: &Workspace, module: &[u8]) -> Result<()> {
+/// Builds every module.
+pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
+    [Build::Plain, Build::Schema].into_iter().try_for_each(|module| build(workspace, module).map(drop))
+}
+
+fn check(workspace: &Workspace, build: Build, module: &[u8]) -> Result<()> {
     let shape = Shape::read(module)?;
-    let budget = read_budget(&workspace.read(SIZE_BUDGET)?)?;
+    let budget = read_budget(&workspace.read(SIZE_BUDGET)?, build)?;
     let allowed = read_imports(&workspace.read(IMPORTS)?)?;
     println!(
-        "  target/meshward/meshward.wasm: {} of {} KiB, {} imports of {} allowed",
+        "  {}: {} of {} KiB, {} imports of {} allowed",
+        build.file(),
         kib(module.len()),
         kib(budget),
         shape.imports.len(),
@@ -50,7 +97,8 @@ fn check(workspace: &Workspace, module: &[u8]) -> Result<()> {
     );
     ensure!(
         module.len() < budget,
-        "the module has {} bytes, its budget is below {budget}: make it smaller, or change {SIZE_BUDGET} and say why",
+        "{} has {} bytes, its budget is below {budget}: make it smaller, or change {SIZE_BUDGET} and say why",
+        build.file(),
         module.len()
     );
     let foreign: Vec<&str> = shape.imports.difference(&allowed).map(String::as_str).collect();
@@ -106,8 +154,8 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
         .filter(|line| !line.is_empty())
 }
 
-fn read_budget(text: &str) -> Result<usize> {
-    let line = lines(text).next().with_context(|| format!("{SIZE_BUDGET} is empty"))?;
+fn read_budget(text: &str, build: Build) -> Result<usize> {
+    let line = lines(text).nth(build.line()).with_context(|| format!("{SIZE_BUDGET} has no line for {build:?}"))?;
     line.parse().with_context(|| format!("{SIZE_BUDGET} should hold a number of bytes, it holds `{line}`"))
 }
 
@@ -155,8 +203,11 @@ mod tests {
 
     #[test]
     fn the_lists_are_read_without_comments() {
-        assert_eq!(read_budget("# why\n700 # bytes\n").unwrap(), 700);
-        read_budget("700 KiB").unwrap_err();
+        let budgets = "# why\n700 # bytes\n\n900\n";
+        assert_eq!(read_budget(budgets, Build::Plain).unwrap(), 700);
+        assert_eq!(read_budget(budgets, Build::Schema).unwrap(), 900);
+        read_budget("700", Build::Schema).unwrap_err();
+        read_budget("700 KiB", Build::Plain).unwrap_err();
         let imports = read_imports("# host\nenv proxy_log\n\nwasi_snapshot_preview1  fd_write # panics\n").unwrap();
         assert_eq!(imports.into_iter().collect::<Vec<_>>(), ["env proxy_log", "wasi_snapshot_preview1 fd_write"]);
         read_imports("proxy_log").unwrap_err();

@@ -100,9 +100,7 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             let mut doc = workspace.cargo();
             command::run(doc.args(["doc", "--locked", "--no-deps"]).env("RUSTDOCFLAGS", "--deny=warnings"))
         }),
-        Step::new("module", "the module builds within its size and imports only what is listed", |workspace| {
-            module::build(workspace).map(drop)
-        }),
+        Step::new("module", "the modules build within their sizes and import only what is listed", module::build_all),
         Step::new("unit", "unit and property tests of every crate, and the tests of the host harness", unit),
         Step::new("examples", "the examples in the documentation of the crates run", |workspace| {
             command::run(workspace.cargo().args(["test", "--locked", "--doc"]))
@@ -153,10 +151,12 @@ fn test_targets(workspace: &Workspace, of: impl Fn(&str) -> bool) -> Result<Vec<
 /// `cargo test`, told where the module, Envoy and the real clients are.
 fn cargo_test(workspace: &Workspace) -> Result<Command> {
     // Built already when all steps run; with `--only` it may be missing or old.
-    let module = module::build(workspace)?;
+    let module = module::build(workspace, module::Build::Plain)?;
+    let schema_module = module::build(workspace, module::Build::Schema)?;
     let mut test = workspace.cargo();
     test.args(["test", "--locked"])
         .env("MESHWARD_WASM", module)
+        .env("MESHWARD_SCHEMA_WASM", schema_module)
         .env("MESHWARD_ENVOY", tools::envoy(workspace)?)
         .env("MESHWARD_PYTHON", tools::python(workspace)?)
         .env("MESHWARD_NODE", tools::node(workspace)?);

@@ -56,11 +56,6 @@ impl Workspace {
         &self.root
     }
 
-    /// Where `cargo xtask build` puts the module.
-    pub(crate) fn module(&self) -> PathBuf {
-        self.path("target/meshward/meshward.wasm")
-    }
-
     /// A program to be run in the checkout's root.
     pub(crate) fn command(&self, program: impl AsRef<std::ffi::OsStr>) -> Command {
         let mut command = Command::new(program);

@@ -1,5 +1,6 @@
 //! The `catalogue` section of the configuration, as it is written.
 
+use meshward_engine::Size;
 use serde::Deserialize;
 
 /// What is known of the server's tools, and what is made of it.
@@ -9,18 +10,19 @@ use serde::Deserialize;
 pub struct CatalogueConfig {
     /// Learn the tools from the server's `tools/list` results. Without it only `tools` are known.
     pub learn: bool,
-    /// What happens to a call whose arguments do not fit the tool's `inputSchema`.
+    /// What happens to a call whose arguments do not fit the tool's `inputSchema`. All but `off` needs
+    /// `meshward-schema.wasm`, the module with a reader of JSON Schema.
     pub schema: SchemaMode,
     /// What happens to a call of a tool of which no definition is known: it was not listed yet, or is beyond a bound.
     pub unknown: UnknownTools,
     /// The most servers that are remembered; of more, the one whose tools changed longest ago is forgotten.
-    pub max_servers: u32,
+    pub max_servers: usize,
     /// The most tools that are remembered of one server; of more, those listed first.
-    pub max_tools: u32,
-    /// The longest input schema, in bytes, that is remembered.
-    pub max_tool_bytes: u32,
+    pub max_tools: usize,
+    /// The longest input schema that is remembered.
+    pub max_tool_bytes: Size,
     /// The most bytes of names and input schemas that are remembered of one server; of more, those listed first.
-    pub max_bytes: u32,
+    pub max_bytes: Size,
     /// Definitions that win over what a server lists.
     pub tools: Vec<ToolConfig>,
 }
@@ -33,8 +35,8 @@ impl Default for CatalogueConfig {
             unknown: UnknownTools::default(),
             max_servers: 16,
             max_tools: 2048,
-            max_tool_bytes: 64 << 10,
-            max_bytes: 8 << 20,
+            max_tool_bytes: Size(64 << 10),
+            max_bytes: Size(8 << 20),
             tools: Vec::new(),
         }
     }
@@ -46,11 +48,11 @@ impl Default for CatalogueConfig {
 #[serde(rename_all = "snake_case")]
 pub enum SchemaMode {
     /// It passes; schemas are not even looked at.
+    #[default]
     Off,
     /// It is counted and passes.
     Observe,
     /// It is refused.
-    #[default]
     Enforce,
 }
 

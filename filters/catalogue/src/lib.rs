@@ -8,6 +8,7 @@
 mod catalogue;
 mod compiled;
 mod config;
+#[cfg_attr(not(feature = "schema-validation"), path = "schema/absent.rs")]
 mod schema;
 mod server;
 mod stage;

@@ -26,6 +26,6 @@ pub enum Unusable {
         /// JSON pointer (RFC 6901) into `inputSchema`.
         pointer: String,
         /// What is wrong there.
-        problem: &'static str,
+        problem: Box<str>,
     },
 }

@@ -10,7 +10,7 @@ use super::body::cut;
 use super::caller::Caller;
 use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
 pub use super::format::{
-    Answered, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
+    Answered, Build, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
 };
 
 /// A field line.
@@ -27,6 +27,8 @@ pub struct Case {
     pub config: Value,
     /// It is a step: the variants of its file are played one after another.
     pub in_order: bool,
+    /// Which module plays it.
+    pub module: Build,
     /// With and without header hold.
     pub modes: Vec<Mode>,
     /// Downstream protocols.
@@ -129,6 +131,7 @@ impl Case {
             file,
             config: spec.config,
             in_order: spec.in_order,
+            module: spec.module,
             modes: spec.modes,
             http: spec.http,
             caller: spec.caller,

@@ -1,12 +1,15 @@
 //! A case as it is written: the fields of a `*.yaml` file under `tests/cases`, after variants are merged.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
+use anyhow::Result;
 use serde::Deserialize;
 use serde_json::Value;
 
 use super::body::BodySpec;
 use super::caller::Caller;
+use crate::envoy;
 
 /// What one case says.
 #[derive(Debug, Clone, Deserialize)]
@@ -16,6 +19,9 @@ pub(super) struct CaseSpec {
     pub(super) about: String,
     /// A file in `configs/` without its extension, or the configuration itself.
     pub(super) config: Value,
+    /// Which module plays it.
+    #[serde(default)]
+    pub(super) module: Build,
     /// With and without header hold; both unless the case says otherwise.
     #[serde(default = "both_modes")]
     pub(super) modes: Vec<Mode>,
@@ -52,6 +58,30 @@ pub(super) struct CaseSpec {
     /// Envoy itself answers with this status, whatever a filter says; the other hosts go by `expect`.
     #[serde(default)]
     pub(super) envoy_answers: Option<u16>,
+}
+
+/// A build of the module.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Build {
+    /// `meshward.wasm`.
+    #[default]
+    Plain,
+    /// `meshward-schema.wasm`, which checks arguments against input schemas.
+    Schema,
+}
+
+impl Build {
+    /// Where it is.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub fn file(self) -> Result<PathBuf> {
+        match self {
+            Self::Plain => envoy::module(),
+            Self::Schema => envoy::schema_module(),
+        }
+    }
 }
 
 /// Whether the host lets request headers wait for the decision.

@@ -1,7 +1,7 @@
 //! The module in our own proxy-wasm host: a worker for each configuration and mode, fed frame by frame.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::btree_map::Entry;
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
@@ -9,25 +9,15 @@ use host_harness::{
     Event, Frame, HeaderMap, Host as Machine, HostOptions, Module, Optimize, PluginConfig, Properties, StreamId, Worker,
 };
 
-use super::case::{Field, Mode};
+use super::case::{Build, Field, Mode};
 use super::counts;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Host, Played};
 
 /// The host.
-#[derive(Debug)]
-pub struct HarnessHost {
-    module: PathBuf,
-}
-
-impl HarnessHost {
-    /// Loads this module.
-    #[must_use]
-    pub const fn new(module: PathBuf) -> Self {
-        Self { module }
-    }
-}
+#[derive(Debug, Clone, Copy)]
+pub struct HarnessHost;
 
 impl Host for HarnessHost {
     fn name(&self) -> &'static str {
@@ -39,19 +29,24 @@ impl Host for HarnessHost {
     }
 
     fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
-        let module = Module::from_file(&self.module, Optimize::Compile)?;
+        let mut modules: BTreeMap<Build, Module> = BTreeMap::new();
         let machine = Machine::new(HostOptions::default());
-        let mut workers: BTreeMap<(String, bool), Worker> = BTreeMap::new();
+        let mut workers: BTreeMap<(String, bool, Build), Worker> = BTreeMap::new();
         let mut observed = Vec::with_capacity(runs.len());
         let mut problems = Vec::new();
         for run in runs {
             let hold = run.mode == Mode::Hold;
             let document = run.case.document(run.mode);
-            let worker = match workers.entry((document, hold)) {
-                std::collections::btree_map::Entry::Occupied(entry) => entry.into_mut(),
-                std::collections::btree_map::Entry::Vacant(entry) => {
+            let build = run.case.module;
+            let module = match modules.entry(build) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => entry.insert(Module::from_file(&build.file()?, Optimize::Compile)?),
+            };
+            let worker = match workers.entry((document, hold, build)) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(entry) => {
                     let config = plugin(&entry.key().0, hold);
-                    match Worker::start(&module, &config, &machine) {
+                    match Worker::start(module, &config, &machine) {
                         Ok(worker) => entry.insert(worker),
                         Err(error) => bail!("{}: {error}: {:?}", run.name(), error.logs),
                     }

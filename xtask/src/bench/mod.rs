@@ -75,7 +75,7 @@ struct Bench<'w> {
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     ensure!(args.rounds != Some(0), "at least one round is needed");
     let (envoy, wrk) = (tools::envoy(workspace)?, tools::wrk(workspace)?);
-    let module = module::build(workspace)?;
+    let module = module::build(workspace, module::Build::Plain)?;
     let directory = tempfile::tempdir()?;
     let upstream = Upstream::start(&envoy, directory.path())?;
     let bench = Bench { workspace, envoy, wrk, upstream, directory };

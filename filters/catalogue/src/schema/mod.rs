@@ -1,45 +1,59 @@
-//! Input schemas: JSON Schema 2020-12 and the drafts from 6 on, compiled once and checked within a budget.
+//! Input schemas: JSON Schema 2020-12, or what `$schema` says of the drafts from 6 on, by the crate `jsonschema`.
 //!
 //! A schema comes from a server and the arguments from a client, and neither is trusted: a schema of a few hundred bytes
-//! can ask for 2^100 evaluations (`allOf` of twice the same `$ref`, a hundred deep), or for a regular expression that
-//! backtracks for ever. So an evaluation has a budget of [`MAX_STEPS`], the depth is bounded, and patterns are matched
-//! in linear time. Numbers are compared exactly, as they are written.
+//! can ask for 2^50 evaluations. So before the library sees a schema it is surveyed: its references, its size, and the
+//! most evaluations that it can cause at one place of an instance, by depth ([`load`]). Schemas that ask for too much at
+//! once are not used, and arguments for which the sum is too large are not judged. Patterns are matched in linear time.
 //!
-//! References stay in the schema: `$ref` and `$dynamicRef` to `#`, `#/…` and `#anchor`, or to the schema's own `$id`.
-//! Nothing is ever fetched. A schema that refers elsewhere or embeds another resource (`$id` below the root) is not used;
-//! so in every schema that is, `$dynamicRef` and `$recursiveRef` mean what `$ref` means. `format` and the `content*`
-//! keywords say nothing about validity, as the default vocabulary of 2020-12 has it.
+//! References stay in the schema: `#`, `#/…`, `#anchor`. Nothing is ever fetched. In a schema without an `$id` below its
+//! root, which would not be used, `$dynamicRef` and `$recursiveRef` mean what `$ref` means. `format` and the `content*`
+//! keywords say nothing about validity, as the default vocabulary of 2020-12 has it. Numbers that 64 bits do not hold are
+//! compared as doubles.
+//!
+//! `jsonschema` makes the module 6.6 MB large instead of 1.9 MB; most of that are the compiled meta-schemas of all drafts,
+//! which no feature leaves out. So it is a build of its own (feature `schema-validation`, `meshward-schema.wasm`). `boon`
+//! 0.6 would add 1.8 MB, but is seldom released, bounds no pattern's size, and overflows the stack on references in a row
+//! that `jsonschema` works off as a list. Both take exponential time where a schema asks for it.
 
-mod check;
-mod compile;
-mod dialect;
-mod document;
-mod evaluate;
-mod marks;
-mod pattern;
-mod references;
-mod steps;
+mod load;
+mod patterns;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
-use self::check::Rule;
-use self::document::{Table, Unreadable};
-use self::evaluate::Run;
+use jsonschema::{PatternOptions, Validator};
+use serde_json::Value;
+
+use self::load::{Load, Size};
+use self::survey::Survey;
 use crate::violation::{Unusable, Violation};
 
-/// The budget of one evaluation; a step is about ten nanoseconds of work. A call of some kilobytes takes hundreds.
-pub(crate) const MAX_STEPS: usize = 4 << 20;
+/// The most evaluations, or as much work, that one check may take; each is some tens of nanoseconds.
+const MAX_WORK: u64 = 4 << 20;
+/// The most for which it is found out which keyword failed: that takes memory for each failure on the way.
+const MAX_EXPLAINED_WORK: u64 = 16 << 10;
 
 /// A compiled schema.
 #[derive(Debug)]
 pub(crate) struct Schema {
-    /// The root is the first.
-    rules: Vec<Rule>,
-    /// For the pointers of violations.
-    text: Box<str>,
+    validator: Validator,
+    load: Load,
     unchecked: Vec<String>,
     weight: usize,
+}
+
+/// What is wrong with a schema, and where.
+#[derive(Debug)]
+struct Problem {
+    pointer: String,
+    what: &'static str,
+}
+
+impl From<Problem> for Unusable {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid { pointer: problem.pointer, problem: problem.what.into() }
+    }
 }
 
 impl Schema {
@@ -48,21 +62,47 @@ impl Schema {
     /// # Errors
     /// Why it cannot be used.
     pub(crate) fn compile(text: &str) -> Result<Self, Unusable> {
-        compile::compile(text)
+        let invalid = |pointer: String, problem: &str| Unusable::Invalid { pointer, problem: problem.into() };
+        let mut schema: Value =
+            serde_json::from_str(text).map_err(|_| invalid(String::new(), "it is not JSON, or nested too deeply"))?;
+        let draft = survey::draft(&schema)?;
+        let survey = Survey::of(&schema)?;
+        let load = Load::of(&survey)?;
+        let (unchecked, pattern_bytes) = (survey.unmatched()?, survey.pattern_bytes());
+        for pointer in &unchecked {
+            remove(&mut schema, pointer);
+        }
+        for keyword in ["/$schema", "/$id"] {
+            remove(&mut schema, keyword);
+        }
+        let validator = jsonschema::options()
+            .with_draft(draft)
+            .with_pattern_options(pattern_options(patterns::LARGEST))
+            .should_validate_formats(false)
+            .without_content_encoding_support("base64")
+            .without_content_media_type_support("application/json")
+            .offline()
+            .build(&schema)
+            .map_err(|error| invalid(error.instance_path().as_str().to_owned(), &error.masked().to_string()))?;
+        // The library's tree takes about as much for each byte of a schema's text.
+        let weight = text.len().saturating_mul(24).saturating_add(pattern_bytes);
+        Ok(Self { validator, load, unchecked, weight })
     }
 
     /// Holds the arguments of a call against it.
     ///
     /// # Errors
-    /// They do not fit, or to tell takes more than the budget.
+    /// They do not fit, or to tell takes too much.
     pub(crate) fn check(&self, arguments: &str) -> Result<(), Violation> {
-        let table = Table::read(arguments).map_err(|_: Unreadable| Violation::TooComplex)?;
-        let mut run = Run::new(&self.rules, MAX_STEPS);
-        match run.root(table.root(arguments)) {
-            Ok(true) => Ok(()),
-            Ok(false) => Err(Violation::Unfit(self.pointer(run.failure()))),
-            Err(steps::TooComplex) => Err(Violation::TooComplex),
+        let arguments: Value = serde_json::from_str(arguments).map_err(|_| Violation::TooComplex)?;
+        let size = Size::of(&arguments).ok_or(Violation::TooComplex)?;
+        let work = self.load.work(&size).filter(|work| *work <= MAX_WORK).ok_or(Violation::TooComplex)?;
+        if self.validator.is_valid(&arguments) {
+            return Ok(());
         }
+        let explained = size.depth().saturating_mul(work) <= MAX_EXPLAINED_WORK;
+        let error = if explained { self.validator.validate(&arguments).err() } else { None };
+        Err(Violation::Unfit(error.map(|error| error.schema_path().as_str().to_owned()).unwrap_or_default()))
     }
 
     /// JSON pointers to the patterns that are not checked, because that cannot be done in linear time.
@@ -74,14 +114,18 @@ impl Schema {
     pub(crate) const fn weight(&self) -> usize {
         self.weight
     }
+}
 
-    fn pointer(&self, (at, keyword): (usize, &str)) -> String {
-        let mut pointer =
-            Table::read(&self.text).map(|table| table.root(&self.text).pointer_to(at)).unwrap_or_default();
-        if !keyword.is_empty() {
-            pointer.push('/');
-            pointer.push_str(keyword);
-        }
-        pointer
+/// The engine without backtracking, its programs and caches bounded.
+fn pattern_options(size: usize) -> PatternOptions<jsonschema::Regex> {
+    PatternOptions::regex().size_limit(size).dfa_size_limit(size)
+}
+
+/// Takes a member out of its object.
+fn remove(schema: &mut Value, pointer: &str) {
+    let Some((parent, name)) = pointer.rsplit_once('/') else { return };
+    let name = name.replace("~1", "/").replace("~0", "~");
+    if let Some(object) = schema.pointer_mut(parent).and_then(Value::as_object_mut) {
+        object.remove(&name);
     }
 }

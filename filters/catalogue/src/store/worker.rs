@@ -189,19 +189,18 @@ impl Worker {
         let mut confirmed = confirmed.map(|known| known.confirmed).unwrap_or_default();
         let mut learned = Learned { left_out: page.too_long, ..Learned::default() };
         let mut segments: BTreeMap<u16, Vec<_>> = BTreeMap::new();
-        let bound = |bound: u32| usize::try_from(bound).unwrap_or(usize::MAX);
         for (name, digest, definition) in &page.tools {
             let before = index.get(*name);
             let listed = match before {
                 Some(listed) if listed.digest == *digest => listed,
-                None if index.len() >= bound(config.max_tools) => {
+                None if index.len() >= config.max_tools => {
                     learned.left_out = learned.left_out.saturating_add(1);
                     continue;
                 }
                 _ => {
-                    let fits = definition.schema.len() <= bound(config.max_tool_bytes);
+                    let fits = definition.schema.len() <= config.max_tool_bytes.0;
                     let len = fits.then(|| definition.len());
-                    let Some(listed) = index.insert(*name, *digest, len, bound(config.max_bytes)) else {
+                    let Some(listed) = index.insert(*name, *digest, len, config.max_bytes.0) else {
                         if index.garbage > 0 {
                             // Definitions that were replaced take the place: all of them go.
                             return self.begin(host, entry.server, config).map(|()| None);
@@ -239,7 +238,6 @@ impl Worker {
     }
 
     fn begin(&mut self, host: &dyn Host, server: ServerKey, config: &CatalogueConfig) -> Result<(), StoreError> {
-        let max_servers = usize::try_from(config.max_servers).unwrap_or(usize::MAX);
         let seen = self.directory.find(server).map(|(_, entry)| entry.since);
         write(host, DIRECTORY, |value| {
             let mut directory = value.and_then(Directory::decode).unwrap_or_default();
@@ -247,7 +245,7 @@ impl Worker {
             if directory.find(server).map(|(_, entry)| entry.since) != seen {
                 return Ok(None);
             }
-            directory.begin(server, max_servers, host.now());
+            directory.begin(server, config.max_servers, host.now());
             Ok(Some(directory.encode()))
         })
     }
@@ -259,13 +257,12 @@ impl Worker {
         server: ServerKey,
         config: &CatalogueConfig,
     ) -> Result<(), StoreError> {
-        let max_servers = usize::try_from(config.max_servers).unwrap_or(usize::MAX);
         write(host, DIRECTORY, |value| {
             let Some(mut directory) = value.and_then(Directory::decode) else { return Ok(None) };
             if directory.find(server).is_none() {
                 return Ok(None);
             }
-            directory.begin(server, max_servers, host.now());
+            directory.begin(server, config.max_servers, host.now());
             Ok(Some(directory.encode()))
         })
     }

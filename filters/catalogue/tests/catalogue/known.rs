@@ -155,6 +155,8 @@ fn a_configuration_is_right_or_refused() {
         }
         assert_eq!(fields(&format!(r#"{{"{field}": 0}}"#)), [format!("catalogue.{field}")]);
     }
+    assert!(Catalogue::new(&config(r#"{"max_tool_bytes": "256KiB", "max_bytes": "64MiB"}"#)).is_ok());
+    assert_eq!(fields(r#"{"max_tool_bytes": "257KiB", "max_bytes": "65MiB"}"#).len(), 2);
     assert_eq!(
         errors(
             r#"{"tools": [
@@ -167,8 +169,8 @@ fn a_configuration_is_right_or_refused() {
         [
             (
                 "catalogue.tools[0].inputSchema",
-                "the tool's input schema cannot be used: at `/properties/x/type`: `type` is the name of a type or an \
-                 array of them"
+                "the tool's input schema cannot be used: at `/properties/x/type`: value is not valid under any of the \
+                 schemas listed in the 'anyOf' keyword"
             ),
             ("catalogue.tools[1].name", "another tool is called `a` too"),
             (

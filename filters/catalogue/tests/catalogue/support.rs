@@ -113,8 +113,11 @@ impl Host for Interrupted<'_> {
     }
 }
 
+/// A configuration; schemas are looked at unless it says otherwise.
 pub(crate) fn config(json: &str) -> CatalogueConfig {
-    serde_json::from_str(json).unwrap()
+    let mut config: serde_json::Value = serde_json::from_str(json).unwrap();
+    config.as_object_mut().unwrap().entry("schema").or_insert("enforce".into());
+    serde_json::from_value(config).unwrap()
 }
 
 pub(crate) fn catalogue(json: &str) -> Catalogue {

@@ -2,19 +2,19 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
 use super::authority::Authority;
-use crate::cases::case::Mode;
+use crate::cases::case::{Build, Mode};
 use crate::cases::observed::Run;
 
-/// One listener: a configuration document of the module, whether headers are held, and what callers prove themselves with.
+/// One listener: a configuration document of a module, whether headers are held, and what callers prove themselves with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Setup {
     document: String,
+    module: Build,
     hold: bool,
     tls: bool,
     verifies: bool,
@@ -28,6 +28,7 @@ impl Setup {
         let caller = &run.case.caller;
         Self {
             document: run.case.document(run.mode),
+            module: run.case.module,
             hold: run.mode == Mode::Hold,
             tls: caller.uses_tls(),
             verifies: caller.peer.is_some(),
@@ -47,14 +48,13 @@ pub(super) fn bootstrap(
     mut sidecar: Value,
     setups: &[Setup],
     upstream: SocketAddr,
-    module: &Path,
     authority: &Authority,
 ) -> Result<Value> {
     let template = sidecar.pointer("/static_resources/listeners/0").context("no listener")?.clone();
     let listeners = setups
         .iter()
         .enumerate()
-        .map(|(index, setup)| listener(template.clone(), &name(index), setup, module, authority))
+        .map(|(index, setup)| listener(template.clone(), &name(index), setup, authority))
         .collect::<Result<Vec<_>>>()?;
     *sidecar.pointer_mut("/static_resources/listeners").context("no listeners")? = Value::Array(listeners);
     let address = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
@@ -63,7 +63,7 @@ pub(super) fn bootstrap(
     Ok(sidecar)
 }
 
-fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path, authority: &Authority) -> Result<Value> {
+fn listener(mut listener: Value, name: &str, setup: &Setup, authority: &Authority) -> Result<Value> {
     let manager = "/filter_chains/0/filters/0/typed_config";
     let plugin = format!("{manager}/http_filters/0/typed_config/config");
     for (pointer, value) in [
@@ -72,7 +72,7 @@ fn listener(mut listener: Value, name: &str, setup: &Setup, module: &Path, autho
         (format!("{manager}/stat_prefix"), json!(name)),
         (format!("{plugin}/allow_on_headers_stop_iteration"), json!(setup.hold)),
         (format!("{plugin}/configuration/value"), json!(setup.document)),
-        (format!("{plugin}/vm_config/code/local/filename"), json!(module)),
+        (format!("{plugin}/vm_config/code/local/filename"), json!(setup.module.file()?)),
     ] {
         *listener.pointer_mut(&pointer).with_context(|| format!("the sidecar has no {pointer}"))? = value;
     }

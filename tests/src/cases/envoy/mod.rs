@@ -10,7 +10,6 @@ mod ledger;
 mod upstream;
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -37,18 +36,8 @@ const AT_ONCE: usize = 16;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The host.
-#[derive(Debug)]
-pub struct EnvoyHost {
-    module: PathBuf,
-}
-
-impl EnvoyHost {
-    /// Loads this module.
-    #[must_use]
-    pub const fn new(module: PathBuf) -> Self {
-        Self { module }
-    }
-}
+#[derive(Debug, Clone, Copy)]
+pub struct EnvoyHost;
 
 impl Host for EnvoyHost {
     fn name(&self) -> &'static str {
@@ -72,7 +61,7 @@ impl EnvoyHost {
         setups.dedup();
         let authority = Arc::new(Authority::new()?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &self.module, &authority)?;
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &authority)?;
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
         let (stop, stopped) = oneshot::channel();
