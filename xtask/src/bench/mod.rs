@@ -133,8 +133,8 @@ impl Bench<'_> {
             // V8 compiles what is often used a second time, on a thread of the same core: some 10,000 calls later that is
             // done, and no part of what a call costs.
             let warm_up = Duration::from_secs(if number == 0 { WARM_UP_SECONDS } else { 1 });
+            progress(&format!("{}: warming up", case.name));
             for proxy in &proxies {
-                progress(&format!("{}: warming up", case.name));
                 load.run(proxy, warm_up)?;
             }
             for round in 0..rounds {
