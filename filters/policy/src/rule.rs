@@ -141,31 +141,30 @@ impl Rule {
             let each = known.iter().map(|principal| principal.matches(subject.caller, subject.request.headers));
             each.fold(Truth::FALSE, Truth::or)
         });
-        match caller {
-            Truth::TRUE => {}
-            Truth::FALSE => return Match::No(Part::Principals),
-            _ => return Match::Doubt(Part::Principals),
+        if caller == Truth::FALSE {
+            return Match::No(Part::Principals);
         }
         let uri = self.uri.as_ref().map_or(Truth::TRUE, |rules| uri_fits(rules, subject));
         if uri == Truth::FALSE {
             return Match::No(Part::Uri);
         }
-        match (&self.clients, subject.client) {
-            (None, _) => {}
-            (Some(known), Some(is)) if known.iter().any(|glob| glob.matches(is)) => {}
-            (Some(_), Some(_)) => return Match::No(Part::Clients),
-            (Some(_), None) => return Match::Doubt(Part::Clients),
+        let client = self.clients.as_ref().map_or(Truth::TRUE, |known| match subject.client {
+            Some(is) => known.iter().any(|glob| glob.matches(is)).into(),
+            None => Truth::ERROR,
+        });
+        if client == Truth::FALSE {
+            return Match::No(Part::Clients);
         }
-        if uri == Truth::ERROR {
-            return Match::Doubt(Part::Uri);
-        }
-        match self.condition.as_ref().map_or(Truth::TRUE, |condition| condition.evaluate(subject)) {
+        // Where another part is in doubt too: a condition that does not hold settles it.
+        let condition = self.condition.as_ref().map_or(Truth::TRUE, |condition| condition.evaluate(subject));
+        match caller.and(uri).and(client).and(condition) {
+            Truth::TRUE => Match::Yes,
             Truth::FALSE => Match::No(Part::When),
-            Truth::ERROR => Match::Doubt(Part::When),
-            truth => match truth.and(uri) {
-                Truth::TRUE => Match::Yes,
-                open => Match::Open { may_match: open.can_be_true(), may_miss: open.can_be_false() },
-            },
+            Truth::ERROR if condition == Truth::ERROR => Match::Doubt(Part::When),
+            Truth::ERROR if caller == Truth::ERROR => Match::Doubt(Part::Principals),
+            Truth::ERROR if uri == Truth::ERROR => Match::Doubt(Part::Uri),
+            Truth::ERROR => Match::Doubt(Part::Clients),
+            open => Match::Open { may_match: open.can_be_true(), may_miss: open.can_be_false() },
         }
     }
 

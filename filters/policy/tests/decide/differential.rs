@@ -80,14 +80,18 @@ fn matches(rule: &Map<String, Value>, asked: &Asked) -> Option<bool> {
         return Some(false);
     }
     let client = match (rule.get("clients"), &asked.client) {
-        (Some(_), None) => return None,
-        (Some(clients), Some(is)) => any_fits(clients, is),
-        (None, _) => true,
+        (Some(_), None) => None,
+        (Some(clients), Some(is)) => Some(any_fits(clients, is)),
+        (None, _) => Some(true),
     };
-    if !client {
-        return Some(false);
+    let when = rule
+        .get("when")
+        .map_or(Some(true), |when| CONDITIONS.iter().find(|(source, _)| when == source).unwrap().1(asked));
+    match (client, when) {
+        (Some(false), _) | (_, Some(false)) => Some(false),
+        (Some(true), Some(true)) => Some(true),
+        _ => None,
     }
-    rule.get("when").map_or(Some(true), |when| CONDITIONS.iter().find(|(source, _)| when == source).unwrap().1(asked))
 }
 
 /// The documentation's words: deny wins over allow, allow over the default; what is in doubt allows nothing and denies.
