@@ -11,6 +11,8 @@ use crate::{command, tools, workspace::Workspace};
 const SIZE_BUDGET: &str = "filters/plugin/size-budget";
 /// What a module may ask of its host, one `module function` a line.
 const IMPORTS: &str = "filters/plugin/imports.txt";
+/// What the build with a reader of JSON Schema may ask for besides.
+const SCHEMA_IMPORTS: &str = "filters/plugin/imports-schema.txt";
 /// The target of the Envoy world's modules; Envoy gives the few WASI calls that the standard library needs.
 pub(crate) const TARGET: &str = "wasm32-wasip1";
 /// A build of the module.
@@ -86,7 +88,11 @@ pub(crate) fn build_all(workspace: &Workspace) -> Result<()> {
 fn check(workspace: &Workspace, build: Build, module: &[u8]) -> Result<()> {
     let shape = Shape::read(module)?;
     let budget = read_budget(&workspace.read(SIZE_BUDGET)?, build)?;
-    let allowed = read_imports(&workspace.read(IMPORTS)?)?;
+    let mut list = workspace.read(IMPORTS)?;
+    if build == Build::Schema {
+        list.push_str(&workspace.read(SCHEMA_IMPORTS)?);
+    }
+    let allowed = read_imports(&list)?;
     println!(
         "  {}: {} of {} KiB, {} imports of {} allowed",
         build.file(),
@@ -104,7 +110,8 @@ fn check(workspace: &Workspace, build: Build, module: &[u8]) -> Result<()> {
     let foreign: Vec<&str> = shape.imports.difference(&allowed).map(String::as_str).collect();
     ensure!(
         foreign.is_empty(),
-        "the module imports what {IMPORTS} does not list, and a host may not have: {}",
+        "{} imports what {IMPORTS} does not list, and a host may not have: {}",
+        build.file(),
         foreign.join(", ")
     );
     ensure!(shape.names, "the module has lost its names: a backtrace in Envoy's log could not be read");

@@ -52,6 +52,7 @@ struct Head<'a> {
     path: &'a [u8],
     content_length: Option<&'a [u8]>,
     authority: &'a [u8],
+    accepts_encoding: bool,
     overrides_method: bool,
     upgrades: bool,
 }
@@ -64,6 +65,7 @@ impl<'a> Head<'a> {
                 b":method" => head.method = value,
                 b":path" => head.path = value,
                 b":authority" => head.authority = value,
+                b"accept-encoding" => head.accepts_encoding = true,
                 b"content-length" => head.content_length = Some(value),
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
@@ -147,7 +149,7 @@ impl Exchange {
         }
         // Without header hold a server may answer before it has the body, and before it is decided.
         self.reads = self.pipeline.reads;
-        self.ask_for_readable_response(effects);
+        self.ask_for_readable_response(head, effects);
         self.parts = self.pipeline.open();
         self.request = RequestState::Body;
         self.hold_headers(effects);
@@ -182,7 +184,7 @@ impl Exchange {
             self.keep(headers, head);
             self.parts = self.pipeline.open();
             self.reads = self.reads_now();
-            self.ask_for_readable_response(effects);
+            self.ask_for_readable_response(head, effects);
         }
         if end_of_stream {
             self.request = RequestState::Passing;
@@ -194,8 +196,8 @@ impl Exchange {
     }
 
     /// A response that may have to be read must not come compressed.
-    fn ask_for_readable_response(&self, effects: &mut Effects) {
-        if self.reads != Reads::Nothing {
+    fn ask_for_readable_response(&self, head: &Head<'_>, effects: &mut Effects) {
+        if self.reads != Reads::Nothing && head.accepts_encoding {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("accept-encoding")));
         }
     }
