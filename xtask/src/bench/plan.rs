@@ -80,6 +80,20 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
     first.extend(others.iter().map(|(name, file)| Variant::other(name, file)));
     let refused = || Request::call("/direct", "delete_repo", CONDITION_HOLDS);
     let with = |name: &str, policy| Variant::with_policy(name, module, policy);
+    let condition = |name: &str, module: &Path| {
+        Variant::with_policy(name, module, policies::of_sidecar(Some(CONDITION))).denying(Request::call(
+            "/direct",
+            "get_user",
+            CONDITION_FAILS,
+        ))
+    };
+    let mut conditions = vec![
+        Variant::plain(),
+        Variant::native(),
+        with("meshward, no condition", policies::of_sidecar(None)).denying(refused()),
+        condition("meshward, condition", module),
+    ];
+    conditions.extend(others.iter().map(|(name, file)| condition(&format!("{name}, condition"), file)));
     vec![
         Group {
             title: "A call",
@@ -97,16 +111,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
         Group {
             title: "A condition on three arguments",
             target: "less than 10 µs over the same policy without it, and less in all than the native filter and RBAC add",
-            variants: vec![
-                Variant::plain(),
-                Variant::native(),
-                with("meshward, no condition", policies::of_sidecar(None)).denying(refused()),
-                with("meshward, condition", policies::of_sidecar(Some(CONDITION))).denying(Request::call(
-                    "/direct",
-                    "get_user",
-                    CONDITION_FAILS,
-                )),
-            ],
+            variants: conditions,
             cases: vec![Case::call("condition, direct", Request::call("/direct", "get_user", CONDITION_HOLDS), 16)],
             compare: &[
                 Compare { with: 1, show: Show::Ratio, head: "× native's" },
