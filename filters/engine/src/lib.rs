@@ -26,6 +26,7 @@ mod media;
 mod settings;
 mod size;
 mod stage;
+mod trace;
 
 pub use callout::{Callout, CalloutOutcome};
 pub use effect::{Counter, Effect, Effects, Flow, HeaderEdit, Level, Reply};
@@ -38,3 +39,4 @@ pub use input::Input;
 pub use settings::{Batches, Responses, Settings};
 pub use size::Size;
 pub use stage::{Answer, Asked, Call, Decision, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict};
+pub use trace::TraceId;

@@ -11,9 +11,10 @@ use meshward_wire::revision::Revision;
 use meshward_wire::splice::Splices;
 
 use crate::callout::{Callout, CalloutOutcome};
-use crate::effect::{Counter, Effect, Effects, Level};
+use crate::effect::{Counter, Effect, Effects, HeaderEdit, Level};
 use crate::headers::{HeaderDemand, Headers, KeptHeaders};
 use crate::host::Host;
+use crate::trace::TraceId;
 
 /// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
 /// of one is in the [`StageExchange`] it opens.
@@ -36,6 +37,10 @@ pub trait Stage: Debug {
 
 /// A stage's part in one exchange.
 pub trait StageExchange: Debug {
+    /// Sees the request's head, before any message. It may edit header fields, which without header hold are out of reach
+    /// when the messages come.
+    fn request_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+
     /// Decides one message of the client, and may edit it.
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict;
 
@@ -73,17 +78,40 @@ pub struct Scope<'a> {
     pub splices: &'a mut Splices,
     /// The request's header fields that are kept.
     pub headers: &'a KeptHeaders,
+    /// The trace that the request belongs to, once a stage knows it.
+    pub trace_id: &'a mut Option<TraceId>,
+    /// Whether the request's header fields can still be edited.
+    can_edit_request_head: bool,
     effects: &'a mut Effects,
 }
 
+/// What an exchange lends to a [`Scope`].
+pub(crate) struct Lent<'a> {
+    pub(crate) host: &'a mut dyn Host,
+    pub(crate) splices: &'a mut Splices,
+    pub(crate) headers: &'a KeptHeaders,
+    pub(crate) trace_id: &'a mut Option<TraceId>,
+    pub(crate) can_edit_request_head: bool,
+}
+
 impl<'a> Scope<'a> {
-    pub(crate) fn new(
-        host: &'a mut dyn Host,
-        splices: &'a mut Splices,
-        headers: &'a KeptHeaders,
-        effects: &'a mut Effects,
-    ) -> Self {
-        Self { host, splices, headers, effects }
+    pub(crate) fn new(lent: Lent<'a>, effects: &'a mut Effects) -> Self {
+        let Lent { host, splices, headers, trace_id, can_edit_request_head } = lent;
+        Self { host, splices, headers, trace_id, can_edit_request_head, effects }
+    }
+
+    /// Whether the request's header fields can still be edited: in [`StageExchange::request_head`], and with header hold
+    /// until the request is decided.
+    #[must_use]
+    pub const fn can_edit_request_head(&self) -> bool {
+        self.can_edit_request_head
+    }
+
+    /// Edits a header field of the request. Does nothing where that is too late.
+    pub fn edit_request_head(&mut self, edit: HeaderEdit) {
+        if self.can_edit_request_head {
+            self.effects.push(Effect::RequestHeader(edit));
+        }
     }
 
     /// Adds to a counter.

@@ -12,11 +12,12 @@ use super::establish::{Flaw, establish};
 use super::request::RequestState;
 use super::{Exchange, Outcome, Pipeline};
 use crate::callout::{Callout, CalloutOutcome};
-use crate::effect::{Effect, Effects};
+use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::settings::Batches;
-use crate::stage::{Asked, Call, Refusal, Scope, StageExchange, Target, Verdict};
+use crate::stage::{Asked, Call, Lent, Refusal, Scope, StageExchange, Target, Verdict};
+use crate::trace::TraceId;
 
 /// A request that waits for another service.
 #[derive(Debug)]
@@ -117,7 +118,8 @@ impl Exchange {
         let headers = Rc::clone(&self.headers);
         let mut parts = std::mem::take(&mut self.parts);
         let asking = Asking { pipeline: &pipeline, headers: &headers, messages, batch };
-        let asked = asking.ask(&mut parts, from, outcome, &mut self.asked, &mut splices, host, effects);
+        let known = &mut Known { asked: &mut self.asked, trace_id: &mut self.trace_id };
+        let asked = asking.ask(&mut parts, from, outcome, known, &mut splices, host, effects);
         self.parts = parts;
         self.reads = if matches!(asked, Reply::Wait(..)) { pipeline.reads } else { self.reads_now() };
         match asked {
@@ -143,7 +145,13 @@ impl Exchange {
     fn allow(&mut self, body: &[u8], splices: &Splices, effects: &mut Effects) {
         if !splices.is_empty() {
             match splices.apply(body) {
-                Ok(edited) => effects.push(Effect::ReplaceBody(edited)),
+                Ok(edited) => {
+                    if self.declares_length && self.pipeline.settings.header_hold {
+                        let length = edited.len().to_string().into_bytes();
+                        effects.push(Effect::RequestHeader(HeaderEdit::Set("content-length", length)));
+                    }
+                    effects.push(Effect::ReplaceBody(edited));
+                }
                 // Two stages edited the same place: neither the one nor the other is what was decided.
                 Err(_) => return self.refuse(Reason::InternalError, effects),
             }
@@ -199,6 +207,12 @@ struct Asking<'a, 'm> {
     batch: bool,
 }
 
+/// What the exchange knows of the request, and learns while its stages are asked.
+struct Known<'a> {
+    asked: &'a mut Asked,
+    trace_id: &'a mut Option<TraceId>,
+}
+
 /// What comes of the questions.
 enum Reply<'m> {
     Allow,
@@ -223,7 +237,7 @@ impl<'m> Asking<'_, 'm> {
         parts: &mut [Box<dyn StageExchange>],
         from: Position,
         mut outcome: Option<CalloutOutcome>,
-        asked: &mut Asked,
+        known: &mut Known<'_>,
         splices: &mut Splices,
         host: &mut dyn Host,
         effects: &mut Effects,
@@ -239,7 +253,14 @@ impl<'m> Asking<'_, 'm> {
                 }
             };
             for (number, (stage, part)) in self.pipeline.stages.iter().zip(&mut *parts).enumerate().skip(at.stage) {
-                let scope = &mut Scope::new(host, splices, self.headers, effects);
+                let lent = Lent {
+                    host: &mut *host,
+                    splices: &mut *splices,
+                    headers: self.headers,
+                    trace_id: &mut *known.trace_id,
+                    can_edit_request_head: self.pipeline.settings.header_hold,
+                };
+                let scope = &mut Scope::new(lent, effects);
                 let verdict = match outcome.take() {
                     Some(outcome) => part.resumed(&call, &outcome, scope),
                     None => part.request(&call, scope),
@@ -260,7 +281,7 @@ impl<'m> Asking<'_, 'm> {
             }
             at.stage = 0;
             if let (Kind::Request, Some(id)) = (message.kind(), message.id()) {
-                asked.push(id.to_owned(), call.method);
+                known.asked.push(id.to_owned(), call.method);
             }
         }
         Reply::Allow

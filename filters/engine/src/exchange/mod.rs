@@ -20,6 +20,7 @@ use crate::host::Host;
 use crate::input::Input;
 use crate::settings::Settings;
 use crate::stage::{Asked, Decision, Reads, Stage, StageExchange};
+use crate::trace::TraceId;
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
 pub struct Pipeline {
@@ -117,7 +118,10 @@ pub struct Exchange {
     parts: Vec<Box<dyn StageExchange>>,
     /// What is kept of the request's head for the body phase.
     headers: Rc<KeptHeaders>,
+    /// The head says how long the body is.
+    declares_length: bool,
     asked: Asked,
+    trace_id: Option<TraceId>,
     /// A GET: its response is a stream of the server's own.
     opens_stream: bool,
     /// How the response to what was asked is to be read.
@@ -136,7 +140,9 @@ impl Exchange {
             response: ResponseState::Start,
             parts: Vec::new(),
             headers: Rc::default(),
+            declares_length: false,
             asked: Asked::default(),
+            trace_id: None,
             opens_stream: false,
             reads: Reads::Nothing,
             next_callout: 0,
@@ -148,7 +154,7 @@ impl Exchange {
     pub fn handle(&mut self, input: Input<'_>, host: &mut dyn Host, effects: &mut Effects) {
         match input {
             Input::RequestHeaders { headers, end_of_stream } => {
-                self.request_headers(headers, end_of_stream, effects);
+                self.request_headers(headers, end_of_stream, host, effects);
             }
             Input::RequestBodyGrew { buffered } => self.request_body_grew(buffered, effects),
             Input::RequestBodyComplete { body } => self.request_body_complete(body, host, effects),
@@ -195,6 +201,12 @@ impl Exchange {
     #[must_use]
     pub const fn outcome(&self) -> Outcome {
         self.outcome
+    }
+
+    /// The trace that the request belongs to, if a stage looks at that; of a batch, the one of its last message so far.
+    #[must_use]
+    pub const fn trace_id(&self) -> Option<TraceId> {
+        self.trace_id
     }
 
     /// The id that an answer to the whole request carries.

@@ -5,6 +5,7 @@ use std::rc::Rc;
 use meshward_wire::mirrored;
 use meshward_wire::refusal::{self, Reason};
 use meshward_wire::revision::{self, VersionHeader};
+use meshward_wire::splice::Splices;
 
 use super::decide::Waiting;
 use super::{Exchange, Outcome};
@@ -13,7 +14,7 @@ use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders};
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::stage::Reads;
+use crate::stage::{Lent, Reads, Scope};
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -82,7 +83,13 @@ impl<'a> Head<'a> {
 }
 
 impl Exchange {
-    pub(super) fn request_headers(&mut self, headers: Headers<'_>, end_of_stream: bool, effects: &mut Effects) {
+    pub(super) fn request_headers(
+        &mut self,
+        headers: Headers<'_>,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
         if !matches!(self.request, RequestState::Start) {
             return;
         }
@@ -121,13 +128,20 @@ impl Exchange {
             return self.refuse(Reason::UpgradeNotAllowed, effects);
         }
         match head.method {
-            b"POST" => self.post(headers, &head, end_of_stream, effects),
-            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(headers, &head, end_of_stream, effects),
+            b"POST" => self.post(headers, &head, end_of_stream, host, effects),
+            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(headers, &head, end_of_stream, host, effects),
             _ => self.refuse(Reason::MethodNotAllowed, effects),
         }
     }
 
-    fn post(&mut self, headers: Headers<'_>, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
+    fn post(
+        &mut self,
+        headers: Headers<'_>,
+        head: &Head<'_>,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
         if media::media(headers) != Media::Json {
             return self.refuse(Reason::UnsupportedMediaType, effects);
         }
@@ -144,13 +158,15 @@ impl Exchange {
         if end_of_stream || head.declared_length() == Some(0) {
             return self.refuse(Reason::EmptyBody, effects);
         }
-        if self.pipeline.edits_requests {
+        self.declares_length = head.content_length.is_some();
+        // With header hold the head waits until it is known whether, and to which length, the body is edited.
+        if self.pipeline.edits_requests && self.declares_length && !self.pipeline.settings.header_hold {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("content-length")));
         }
         // Without header hold a server may answer before it has the body, and before it is decided.
         self.reads = self.pipeline.reads;
         self.ask_for_readable_response(head, effects);
-        self.parts = self.pipeline.open();
+        self.open(headers, host, effects);
         self.request = RequestState::Body;
         self.hold_headers(effects);
     }
@@ -169,8 +185,32 @@ impl Exchange {
         self.headers = Rc::new(kept);
     }
 
+    /// Begins the stages' parts, and shows them the head.
+    fn open(&mut self, headers: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) {
+        self.parts = self.pipeline.open();
+        let kept = Rc::clone(&self.headers);
+        let mut no_edits = Splices::default();
+        for part in &mut self.parts {
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut no_edits,
+                headers: &kept,
+                trace_id: &mut self.trace_id,
+                can_edit_request_head: true,
+            };
+            part.request_head(headers, &mut Scope::new(lent, effects));
+        }
+    }
+
     /// GET opens a stream, DELETE ends a session, OPTIONS asks for permission: none of them has a body.
-    fn without_body(&mut self, headers: Headers<'_>, head: &Head<'_>, end_of_stream: bool, effects: &mut Effects) {
+    fn without_body(
+        &mut self,
+        headers: Headers<'_>,
+        head: &Head<'_>,
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
         if head.declared_length().is_some_and(|length| length > 0) {
             return self.refuse(Reason::BodyNotAllowed, effects);
         }
@@ -179,10 +219,10 @@ impl Exchange {
         {
             return self.refuse(Reason::UnsupportedProtocolVersion, effects);
         }
+        self.keep(headers, head);
+        self.open(headers, host, effects);
         if head.method == b"GET" {
             self.opens_stream = true;
-            self.keep(headers, head);
-            self.parts = self.pipeline.open();
             self.reads = self.reads_now();
             self.ask_for_readable_response(head, effects);
         }

@@ -12,7 +12,7 @@ use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::stage::{Answer, Reads, Scope};
+use crate::stage::{Answer, Lent, Reads, Scope};
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -50,7 +50,14 @@ impl Exchange {
         let kept = Rc::clone(&self.headers);
         let mut no_edits = Splices::default();
         for part in self.parts.iter_mut().filter(|part| part.reads_response() != Reads::Nothing) {
-            part.response_head(headers, &mut Scope::new(&mut *host, &mut no_edits, &kept, effects));
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut no_edits,
+                headers: &kept,
+                trace_id: &mut self.trace_id,
+                can_edit_request_head: false,
+            };
+            part.response_head(headers, &mut Scope::new(lent, effects));
         }
         let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
         self.response = match media {
@@ -240,7 +247,14 @@ impl Exchange {
         let headers = Rc::clone(&self.headers);
         let mut edits = Splices::default();
         for (stage, part) in pipeline.stages.iter().zip(&mut self.parts) {
-            let scope = &mut Scope::new(&mut *host, &mut edits, &headers, effects);
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut edits,
+                headers: &headers,
+                trace_id: &mut self.trace_id,
+                can_edit_request_head: false,
+            };
+            let scope = &mut Scope::new(lent, effects);
             match part.response(message, &self.asked, scope) {
                 Answer::Pass => {}
                 Answer::Observe(decision) => Self::note_decision(effects, stage.name(), &decision, true),

@@ -160,14 +160,46 @@ fn observing_counts_and_lets_pass() {
 }
 
 #[test]
-fn edits_take_the_length_away_first() {
-    let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
-    driver.request(&[POST, &[("accept-encoding", "gzip")]].concat(), false);
-    assert!(driver.effects.list.contains(&Effect::RequestHeader(HeaderEdit::Remove("content-length"))));
-    assert!(driver.effects.list.contains(&Effect::RequestHeader(HeaderEdit::Remove("accept-encoding"))));
-    driver.handle(Input::RequestBodyComplete { body: call("edit").as_bytes() });
-    let edited = driver.replaced().unwrap();
-    assert_eq!(edited, call("edit").replace(r#""name""#, r#""_meta":{"t":1},"name""#));
+fn edits_take_the_length_away_or_set_it_where_the_head_is_held() {
+    let length = |edit| Effect::RequestHeader(edit);
+    let edited = call("edit").replace(r#""name""#, r#""_meta":{"t":1},"name""#);
+    for (header_hold, declared) in [(false, true), (false, false), (true, true), (true, false)] {
+        let mut driver = Driver::new(Settings { header_hold, ..settings() }, vec![Box::new(TestStage)]);
+        let declared_length = call("edit").len().to_string();
+        let lines: &[(&str, &str)] = if declared { &[("content-length", &declared_length)] } else { &[] };
+        driver.request(&[POST, lines, &[("accept-encoding", "gzip")]].concat(), false);
+        let removed = length(HeaderEdit::Remove("content-length"));
+        assert_eq!(driver.effects.list.contains(&removed), declared && !header_hold);
+        assert!(driver.effects.list.contains(&Effect::RequestHeader(HeaderEdit::Remove("accept-encoding"))));
+        driver.handle(Input::RequestBodyComplete { body: call("edit").as_bytes() });
+        let set = length(HeaderEdit::Set("content-length", edited.len().to_string().into_bytes()));
+        assert_eq!(driver.effects.list.contains(&set), declared && header_hold);
+        assert_eq!(driver.replaced().unwrap(), edited);
+    }
+    // What is not edited keeps its length where the head is held.
+    let mut driver = Driver::new(Settings { header_hold: true, ..settings() }, vec![Box::new(TestStage)]);
+    driver.request(&[POST, &[("content-length", "70")]].concat(), false);
+    driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+    assert_eq!((driver.effects.flow, driver.effects.list.len()), (Flow::Continue, 0));
+}
+
+#[test]
+fn a_stage_sees_the_head_and_edits_it_while_it_can() {
+    for header_hold in [false, true] {
+        let mut driver = Driver::new(Settings { header_hold, ..settings() }, vec![Box::new(HeadStage)]);
+        driver.request(&[POST, &[("x-seen", "1")]].concat(), false);
+        assert_eq!(driver.effects.list, [Effect::RequestHeader(HeaderEdit::Set("x-head", b"1".to_vec()))]);
+        assert_eq!(driver.exchange.trace_id(), None);
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        let late = Effect::RequestHeader(HeaderEdit::Set("x-late", b"1".to_vec()));
+        assert_eq!(driver.effects.list.contains(&late), header_hold);
+        assert_eq!(driver.exchange.trace_id(), Some(TraceId([7; 16])));
+    }
+    for method in ["GET", "DELETE", "OPTIONS"] {
+        let mut driver = Driver::new(settings(), vec![Box::new(HeadStage)]);
+        driver.request(&[(":method", method), (":path", "/mcp"), ("x-seen", "1")], true);
+        assert_eq!(driver.effects.list, [Effect::RequestHeader(HeaderEdit::Set("x-head", b"1".to_vec()))], "{method}");
+    }
 }
 
 #[test]

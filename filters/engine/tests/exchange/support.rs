@@ -152,6 +152,60 @@ impl StageExchange for TestExchange {
     }
 }
 
+/// Edits the request's head, when it comes and when the message is decided.
+#[derive(Debug)]
+pub struct HeadStage;
+
+#[derive(Debug)]
+struct HeadExchange;
+
+impl Stage for HeadStage {
+    fn name(&self) -> &'static str {
+        "head"
+    }
+    fn edits_requests(&self) -> bool {
+        false
+    }
+    fn reads_responses(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(HeadExchange)
+    }
+}
+
+impl StageExchange for HeadExchange {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+        assert!(scope.can_edit_request_head());
+        if let Some(seen) = head.first("x-seen") {
+            scope.edit_request_head(HeaderEdit::Set("x-head", seen.to_vec()));
+        }
+    }
+
+    fn request(&mut self, _: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        *scope.trace_id = Some(TraceId([7; 16]));
+        scope.edit_request_head(HeaderEdit::Set("x-late", b"1".to_vec()));
+        Verdict::Pass
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn reads_response(&self) -> Reads {
+        Reads::Nothing
+    }
+
+    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+
+    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
+        Answer::Pass
+    }
+}
+
 pub fn settings() -> Settings {
     Settings {
         endpoints: Endpoints::new(["/mcp"]),
