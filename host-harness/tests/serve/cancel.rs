@@ -170,8 +170,9 @@ async fn an_early_answer_reaches_a_client_that_goes_on_sending() {
     let upstream = Upstream::start(echo).await;
     for side in [Http::One, Http::Two] {
         let proxy = Proxy::start(REPLY, &upstream.url(Http::One), &[]).await;
-        let mut connection = Client::connect(proxy.address, side).await;
         for _ in 0..3 {
+            // Each on a connection of its own: one whose request was cut off may be closed (RFC 9112, section 9.6).
+            let mut connection = Client::connect(proxy.address, side).await;
             // More than windows and socket buffers hold.
             let request = Request::post("/mcp").body(full(noise(16 * 1024 * 1024))).unwrap();
             let (parts, body) = connection.exchange(request).await;
