@@ -1,4 +1,4 @@
-//! The dependency rule: `wire <- engine <- policy <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
+//! The dependency rule: `wire <- engine <- {policy, trace} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
 //!
 //! The crates of the filters are pure: no host, no clock, no random source, no log sink. What cargo resolves says so.
 
@@ -15,9 +15,17 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-identity", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
+    ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
     (
         "meshward",
-        Some(&["meshward-engine", "meshward-identity", "meshward-catalogue", "meshward-policy", "meshward-wire"]),
+        Some(&[
+            "meshward-engine",
+            "meshward-identity",
+            "meshward-catalogue",
+            "meshward-policy",
+            "meshward-trace",
+            "meshward-wire",
+        ]),
     ),
     (
         "meshward-plugin",
@@ -27,6 +35,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-identity",
             "meshward-catalogue",
             "meshward-policy",
+            "meshward-trace",
             "meshward-wire",
         ]),
     ),

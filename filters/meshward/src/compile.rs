@@ -7,6 +7,7 @@ use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, Subject, Warning, review};
+use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
 
@@ -14,13 +15,20 @@ use crate::config::{API_VERSION, BatchesConfig, Config, ResponsesConfig};
 use crate::error::ConfigError;
 
 /// The root ids the module answers to: all stages, or one.
-pub const ROOT_IDS: [&str; 2] = ["meshward", "meshward.policy"];
+pub const ROOT_IDS: [&str; 3] = ["meshward", POLICY, TRACE];
+
+/// What calls are held against: the policy and the catalogue.
+const POLICY: &str = "meshward.policy";
+/// Trace context.
+const TRACE: &str = "meshward.trace";
 
 /// Why there is no pipeline.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PipelineError {
     /// A root id the module does not know.
-    #[error("unknown root id `{0}`: use `meshward` for all stages that are configured, or `meshward.policy`")]
+    #[error(
+        "unknown root id `{0}`: use `meshward` for all stages that are configured, or `{POLICY}` or `{TRACE}` for one"
+    )]
     UnknownRootId(String),
     /// The configuration was changed after it was read, and is not valid any more.
     #[error("the configuration is not valid")]
@@ -51,6 +59,9 @@ impl Config {
             for (path, message) in faults {
                 errors.add(&path, message);
             }
+        }
+        for fault in self.trace.iter().flat_map(TraceConfig::faults) {
+            errors.add(&format!("trace.{}", fault.path), fault.message);
         }
         if let Err(faults) = self.policy().transpose() {
             for Fault { path, message } in faults {
@@ -161,12 +172,18 @@ impl Config {
         if !ROOT_IDS.contains(&root_id) {
             return Err(PipelineError::UnknownRootId(root_id.to_owned()));
         }
+        let [all_stages, ..] = ROOT_IDS;
+        let runs = |one: &str| root_id == all_stages || root_id == one;
         let mut stages: Vec<Box<dyn Stage>> = Vec::new();
-        if let Some(policy) = self.policy() {
+        // Before those that refuse: what is refused belongs to a trace too.
+        if let Some(trace) = self.trace.as_ref().filter(|_| runs(TRACE)) {
+            stages.push(Box::new(TraceStage::new(trace)));
+        }
+        if let Some(policy) = self.policy().filter(|_| runs(POLICY)) {
             let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
-        if let Some(catalogue) = &self.catalogue {
+        if let Some(catalogue) = self.catalogue.as_ref().filter(|_| runs(POLICY)) {
             let catalogue = Catalogue::new(catalogue).map_err(|_| PipelineError::Invalid)?;
             stages.push(Box::new(CatalogueStage::new(Rc::new(catalogue))));
         }

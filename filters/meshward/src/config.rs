@@ -4,6 +4,7 @@ use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
 use meshward_identity::IdentityConfig;
 use meshward_policy::PolicyConfig;
+use meshward_trace::TraceConfig;
 use serde::Deserialize;
 
 /// The one value of `apiVersion`.
@@ -39,6 +40,9 @@ pub struct Config {
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,
+    /// Which trace a request belongs to. Absent: trace context passes unread.
+    #[serde(default)]
+    pub trace: Option<TraceConfig>,
 }
 
 /// One MCP endpoint.

@@ -18,7 +18,9 @@ fn the_smallest_and_the_fullest_are_accepted() {
       "protocol": {"max_request_bytes": "1MiB", "max_response_bytes": 4096, "max_depth": 10, "max_batch": 5, "batches": "inspect", "responses": "strict"},
       "policy": {"mode": "shadow", "default": "allow", "rules": [
         {"name": "a", "effect": "allow", "methods": ["tools/call"], "tools": ["get_*"]},
-        {"name": "b", "effect": "deny", "prompts": ["x"], "resources": ["file:///*"]}]}}"#;
+        {"name": "b", "effect": "deny", "prompts": ["x"], "resources": ["file:///*"]}]},
+      "trace": {"rule": "header", "start": false, "sampling": 0.25, "proxy_span": {"filter_state": "proxy.span"},
+        "baggage": {"keys": ["tenant", "user.*"], "max_members": 180, "max_bytes": "4KiB"}}}"#;
     for json in [SMALLEST, full] {
         assert_eq!(errors(json), [""; 0], "{json}");
         let config = Config::from_json(json.as_bytes()).unwrap();
@@ -68,6 +70,30 @@ fn every_error_is_named_at_once() {
 }
 
 #[test]
+fn every_error_of_the_trace_section_is_named_at_once() {
+    let json = SMALLEST.replace(
+        "\"endpoints\"",
+        r#""trace": {"rule": "mata", "start": "no", "sampling": 1.5, "samping": 1, "proxy_span": {"filter_state": ""},
+            "baggage": {"keys": ["a", ""], "max_members": 0, "max_bytes": 8193}},"endpoints""#,
+    );
+    let expected = [
+        "trace.rule: unknown variant `mata`, expected one of `convention`, `meta`, `header`, `restart` (did you mean `meta`?)",
+        "trace.start: invalid type: string \"no\", expected a boolean",
+        "trace.samping: unknown field `samping` (did you mean `sampling`?)",
+        "trace.sampling: between 0 (none) and 1 (all)",
+        "trace.baggage.keys[1]: an empty pattern matches nothing; `*` matches all",
+        "trace.baggage.max_members: between 1 and 180; `keys: []` lets no baggage go on",
+        "trace.baggage.max_bytes: between 1 and 8192 bytes; `keys: []` lets no baggage go on",
+        "trace.proxy_span.filter_state: name the key under which the span is, or leave `proxy_span` out",
+    ];
+    let found = errors(&json);
+    for expected in expected {
+        assert!(found.iter().any(|error| error == expected), "missing: {expected}\nfound:\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
+}
+
+#[test]
 fn what_is_not_a_document_is_one_error() {
     for (json, begins) in
         [("", ".: not a JSON document: "), ("{", ".: not a JSON document: "), ("[]", ".: a configuration is an object")]
@@ -96,6 +122,25 @@ fn bounds_hold_at_their_edges() {
         ("\"max_request_bytes\":268435457", false),
     ] {
         assert_eq!(errors(&with(section)).is_empty(), accepted, "{section}");
+    }
+    let trace = |section: &str| SMALLEST.replace("\"endpoints\"", &format!("\"trace\":{{{section}}},\"endpoints\""));
+    let keys = |n: usize| format!("\"baggage\":{{\"keys\":[{}]}}", vec!["\"k\""; n].join(","));
+    for (section, accepted) in [
+        ("\"sampling\":0", true),
+        ("\"sampling\":-0.001", false),
+        ("\"sampling\":1", true),
+        ("\"sampling\":1.001", false),
+        ("\"baggage\":{\"max_members\":1}", true),
+        ("\"baggage\":{\"max_members\":180}", true),
+        ("\"baggage\":{\"max_members\":181}", false),
+        ("\"baggage\":{\"max_bytes\":0}", false),
+        ("\"baggage\":{\"max_bytes\":1}", true),
+        ("\"baggage\":{\"max_bytes\":\"8KiB\"}", true),
+        (&*keys(64), true),
+        (&*keys(65), false),
+        ("\"baggage\":{\"keys\":[]}", true),
+    ] {
+        assert_eq!(errors(&trace(section)).is_empty(), accepted, "{section}");
     }
     let endpoints = |n: usize| {
         let paths: Vec<_> = (0..n).map(|i| format!("{{\"path\":\"/{i}\"}}")).collect();

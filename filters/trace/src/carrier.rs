@@ -1,0 +1,237 @@
+//! The two places where a context comes and goes: the fields of a request's head, and the members of `params._meta`.
+//! What is read is clean: what is malformed is marked to be taken out.
+
+use meshward_engine::{HeaderEdit, Headers};
+use meshward_wire::json::{self, Member, Span};
+use meshward_wire::message::Message;
+use meshward_wire::splice::Splices;
+
+use crate::baggage::Allowance;
+use crate::parent::Parent;
+use crate::state;
+
+const PARENT: &str = "traceparent";
+const STATE: &str = "tracestate";
+const BAGGAGE: &str = "baggage";
+
+/// What a place has, and what is to be done there.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) parent: Slot<Parent>,
+    pub(crate) state: Slot<String>,
+    pub(crate) baggage: Slot<String>,
+}
+
+/// One value in a place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Slot<T> {
+    /// There is something, of whatever kind.
+    sent: bool,
+    pub(crate) value: Option<T>,
+    pub(crate) edit: Edit,
+}
+
+impl<T> Default for Slot<T> {
+    fn default() -> Self {
+        Self { sent: false, value: None, edit: Edit::Leave }
+    }
+}
+
+/// What is to be done with what was sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Edit {
+    Leave,
+    Remove,
+    Set(String),
+}
+
+impl<T> Slot<T> {
+    /// What was sent, and what it was read as.
+    fn sent(value: Option<T>) -> Self {
+        let edit = if value.is_some() { Edit::Leave } else { Edit::Remove };
+        Self { sent: true, value, edit }
+    }
+
+    /// Nothing is to be left of it.
+    pub(crate) fn remove(&mut self) {
+        self.value = None;
+        self.edit = if self.sent { Edit::Remove } else { Edit::Leave };
+    }
+
+    fn set(&mut self, value: T, text: String) {
+        self.value = Some(value);
+        self.edit = Edit::Set(text);
+    }
+
+    /// Takes the edit out, which is carried out now.
+    fn take(&mut self) -> Edit {
+        let edit = std::mem::replace(&mut self.edit, Edit::Leave);
+        match edit {
+            Edit::Leave => {}
+            Edit::Remove => self.sent = false,
+            Edit::Set(_) => self.sent = true,
+        }
+        edit
+    }
+}
+
+impl Place {
+    /// Reads a request's head. Of several field lines with a `traceparent` none is right; those of the other two are one list
+    /// (RFC 9110, section 5.3).
+    pub(crate) fn of_head(head: Headers<'_>, allowance: &Allowance) -> Self {
+        let (mut parent, mut states, mut baggage): (Option<Slot<_>>, _, _) = (None, Lines::default(), Lines::default());
+        for (name, value) in head.iter() {
+            match name {
+                b"traceparent" => {
+                    let read = if parent.is_some() { None } else { Parent::read(value.trim_ascii()) };
+                    parent = Some(Slot::sent(read));
+                }
+                b"tracestate" => states.push(value),
+                b"baggage" => baggage.push(value),
+                _ => {}
+            }
+        }
+        let mut place = Self { parent: parent.unwrap_or_default(), ..Self::default() };
+        if let Some(list) = states.joined() {
+            place.read_state(list);
+        }
+        if let Some(list) = baggage.joined() {
+            place.read_baggage(list, allowance);
+        }
+        place
+    }
+
+    /// Reads `params._meta`.
+    pub(crate) fn of_meta(message: &Message<'_>, allowance: &Allowance) -> Self {
+        let mut place = Self::default();
+        let text = message.text();
+        let (mut state, mut baggage) = (None, None);
+        for (key, value) in message.meta_members() {
+            match name_of(text, *key) {
+                Some(PARENT) => {
+                    let read = json::string(text, *value).and_then(|value| Parent::read(value.as_bytes()));
+                    place.parent = Slot::sent(read);
+                }
+                Some(STATE) => state = Some(*value),
+                Some(BAGGAGE) => baggage = Some(*value),
+                _ => {}
+            }
+        }
+        let string = |value| json::string(text, value).map(Into::into);
+        if let Some(value) = state {
+            place.read_state(string(value));
+        }
+        if let Some(value) = baggage {
+            place.read_baggage(string(value), allowance);
+        }
+        place
+    }
+
+    /// Without a parent nothing is known of the vendors' positions (W3C Trace Context level 2, section 3.3).
+    fn read_state(&mut self, list: Option<String>) {
+        let has_parent = self.parent.value.is_some();
+        self.state = Slot::sent(list.filter(|list| has_parent && state::is_valid(list)));
+    }
+
+    fn read_baggage(&mut self, list: Option<String>, allowance: &Allowance) {
+        let Some(list) = list else {
+            self.baggage = Slot::sent(None);
+            return;
+        };
+        let filtered =
+            allowance.filter(&list).map(|kept| (kept.len() == list.len()).then_some(()).ok_or(kept.into_owned()));
+        self.baggage = match filtered {
+            None => Slot::sent(None),
+            Some(Ok(())) => Slot::sent(Some(list)),
+            Some(Err(kept)) => Slot { sent: true, edit: Edit::Set(kept.clone()), value: Some(kept) },
+        };
+    }
+
+    /// Takes the context of another place.
+    pub(crate) fn follow(&mut self, parent: Parent, state: Option<&str>) {
+        self.parent.set(parent, parent.write());
+        match state.map(state::carried).filter(|carried| !carried.is_empty()) {
+            Some(carried) => self.state.set(carried.to_string(), carried.into_owned()),
+            None => self.state.remove(),
+        }
+    }
+
+    /// Takes the baggage of another place.
+    pub(crate) fn take_baggage(&mut self, baggage: &str) {
+        self.baggage.set(baggage.to_owned(), baggage.to_owned());
+    }
+
+    /// Nothing is left of what was sent.
+    pub(crate) fn clear(&mut self) {
+        self.parent.remove();
+        self.state.remove();
+        self.baggage.remove();
+    }
+
+    /// The edits of a request's head.
+    pub(crate) fn head_edits(&mut self) -> impl Iterator<Item = HeaderEdit> {
+        let edits = [(PARENT, self.parent.take()), (STATE, self.state.take()), (BAGGAGE, self.baggage.take())];
+        edits.into_iter().filter_map(|(name, edit)| match edit {
+            Edit::Leave => None,
+            Edit::Remove => Some(HeaderEdit::Remove(name)),
+            Edit::Set(value) => Some(HeaderEdit::Set(name, value.into_bytes())),
+        })
+    }
+
+    /// Writes the edits of `params._meta`.
+    pub(crate) fn edit_meta(&mut self, message: &Message<'_>, splices: &mut Splices) {
+        let edits = [(PARENT, self.parent.take()), (STATE, self.state.take()), (BAGGAGE, self.baggage.take())];
+        let mut set: Vec<(&str, String)> = Vec::new();
+        for (name, edit) in edits {
+            match edit {
+                Edit::Leave => {}
+                Edit::Remove => {
+                    let text = message.text();
+                    let here = |(key, _): &&(Span, Span)| name_of(text, *key) == Some(name);
+                    if let Some((key, value)) = message.meta_members().iter().find(here) {
+                        splices.remove_member(Member { key: *key, value: *value });
+                    }
+                }
+                Edit::Set(value) => {
+                    let mut quoted = String::with_capacity(value.len().saturating_add(2));
+                    json::write_string(&value, &mut quoted);
+                    set.push((name, quoted));
+                }
+            }
+        }
+        if !set.is_empty() {
+            let members: Vec<_> = set.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            splices.set_meta(message, &members);
+        }
+    }
+}
+
+/// Which of the three a key of `_meta` is.
+fn name_of(text: &str, key: Span) -> Option<&'static str> {
+    let letters = key.of(text);
+    let unescaped = json::unescape(letters);
+    [PARENT, STATE, BAGGAGE].into_iter().find(|name| unescaped == *name)
+}
+
+/// The field lines of one name.
+#[derive(Default)]
+struct Lines {
+    bytes: Option<Vec<u8>>,
+}
+
+impl Lines {
+    fn push(&mut self, value: &[u8]) {
+        match &mut self.bytes {
+            None => self.bytes = Some(value.to_vec()),
+            Some(bytes) => {
+                bytes.push(b',');
+                bytes.extend_from_slice(value);
+            }
+        }
+    }
+
+    /// As one list, if there are any; and that, if it is text.
+    fn joined(self) -> Option<Option<String>> {
+        self.bytes.map(|bytes| String::from_utf8(bytes).ok())
+    }
+}

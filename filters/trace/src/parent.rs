@@ -1,0 +1,91 @@
+//! `traceparent` (W3C Trace Context level 2, section 3.2).
+
+use meshward_engine::TraceId;
+
+#[cfg(test)]
+mod tests;
+
+/// The length of version 00, and of what later versions begin with.
+const LENGTH: usize = 55;
+/// Later versions may be longer, but not without bound.
+const LONGEST: usize = 256;
+
+/// The flag `sampled`.
+pub(crate) const SAMPLED: u8 = 1;
+/// The flag `random-trace-id`.
+pub(crate) const RANDOM: u8 = 2;
+
+/// A parent: the trace, the span, and whether it is sampled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Parent {
+    pub(crate) trace_id: TraceId,
+    pub(crate) span_id: [u8; 8],
+    pub(crate) flags: u8,
+}
+
+impl Parent {
+    /// Reads a value. `None`: it is malformed. Of a version after 00 only what 00 has is read, and of its flags only those that
+    /// 00 knows.
+    pub(crate) fn read(value: &[u8]) -> Option<Self> {
+        let (known, rest) = value.split_first_chunk::<LENGTH>()?;
+        let [version, _] = *known.first_chunk()?;
+        let version = hex(&[version, *known.get(1)?])?;
+        let is_whole = match version {
+            0 => rest.is_empty(),
+            0xff => false,
+            _ => value.len() <= LONGEST && rest.first().is_none_or(|b| *b == b'-'),
+        };
+        if !is_whole || [2, 35, 52].iter().any(|dash| known.get(*dash) != Some(&b'-')) {
+            return None;
+        }
+        let trace_id: [u8; 16] = bytes(known.get(3..35)?)?;
+        let span_id: [u8; 8] = bytes(known.get(36..52)?)?;
+        let [flags]: [u8; 1] = bytes(known.get(53..55)?)?;
+        let flags = if version == 0 { flags } else { flags & (SAMPLED | RANDOM) };
+        (trace_id != [0; 16] && span_id != [0; 8]).then_some(Self { trace_id: TraceId(trace_id), span_id, flags })
+    }
+
+    /// The value of version 00.
+    pub(crate) fn write(&self) -> String {
+        let mut out = String::with_capacity(LENGTH);
+        out.push_str("00-");
+        push_hex(&self.trace_id.0, &mut out);
+        out.push('-');
+        push_hex(&self.span_id, &mut out);
+        out.push('-');
+        push_hex(&[self.flags], &mut out);
+        out
+    }
+}
+
+/// The bytes that as many pairs of hexadecimal digits write, in lower case.
+fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
+    let (pairs, rest) = digits.as_chunks::<2>();
+    if pairs.len() != N || !rest.is_empty() {
+        return None;
+    }
+    let mut out = [0; N];
+    for (byte, pair) in out.iter_mut().zip(pairs) {
+        *byte = hex(pair)?;
+    }
+    Some(out)
+}
+
+fn hex(pair: &[u8; 2]) -> Option<u8> {
+    let [high, low] = pair.map(digit);
+    Some(high? << 4 | low?)
+}
+
+const fn digit(letter: u8) -> Option<u8> {
+    match letter {
+        b'0'..=b'9' => Some(letter.wrapping_sub(b'0')),
+        b'a'..=b'f' => Some(letter.wrapping_sub(b'a').wrapping_add(10)),
+        _ => None,
+    }
+}
+
+fn push_hex(bytes: &[u8], out: &mut String) {
+    for nibble in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
+        out.push(char::from_digit(u32::from(nibble), 16).unwrap_or_default());
+    }
+}
