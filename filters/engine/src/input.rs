@@ -50,6 +50,15 @@ pub enum Input<'a> {
         /// The last piece; trailers may follow.
         end_of_stream: bool,
     },
+    /// A piece of a response went on unread: [`crate::BodyDemand::Lengths`].
+    ResponseBodyPassed {
+        /// How many bytes.
+        bytes: usize,
+        /// The last piece; trailers may follow.
+        end_of_stream: bool,
+    },
+    /// Trailers ended a response that is not held.
+    ResponseTrailers,
     /// A callout ended.
     CalloutResult {
         /// Which.
@@ -61,4 +70,6 @@ pub enum Input<'a> {
     Tick,
     /// The exchange is over, however it ended.
     End,
+    /// The host could not carry out what was asked of it: nothing of the exchange goes on.
+    Failed,
 }

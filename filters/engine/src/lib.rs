@@ -23,6 +23,8 @@ mod headers;
 mod host;
 mod input;
 mod media;
+mod observer;
+mod report;
 mod settings;
 mod size;
 mod stage;
@@ -36,7 +38,11 @@ pub use glob::Glob;
 pub use headers::{HeaderDemand, Headers, KeptHeaders};
 pub use host::{Host, StoreError};
 pub use input::Input;
-pub use settings::{Batches, Responses, Settings};
+pub use observer::{ExchangeObserver, Moment, Observer, View};
+pub use report::{
+    AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
+};
+pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
 pub use stage::{Answer, Asked, Call, Decision, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict};
 pub use trace::TraceId;

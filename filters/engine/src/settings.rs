@@ -10,6 +10,8 @@ use crate::stage::Reads;
 /// The engine's settings, compiled from the configuration.
 #[derive(Debug, Clone)]
 pub struct Settings {
+    /// Whose side the proxy is on.
+    pub direction: Direction,
     /// Where MCP is spoken.
     pub endpoints: Endpoints,
     /// Refuse what is no endpoint instead of passing it.
@@ -67,6 +69,16 @@ impl Settings {
     }
 }
 
+/// On which side of the exchange the proxy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Direction {
+    /// Before a server: whoever calls is a stranger.
+    #[default]
+    Inbound,
+    /// Behind a client: it calls others.
+    Outbound,
+}
+
 /// What becomes of a JSON-RPC batch, in a revision that has batches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Batches {
@@ -94,6 +106,7 @@ mod tests {
     #[test]
     fn the_supported_list_is_what_is_permitted_newest_first() {
         let settings = |revisions| Settings {
+            direction: Direction::Inbound,
             endpoints: Endpoints::default(),
             strict: false,
             header_hold: false,

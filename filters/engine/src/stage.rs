@@ -12,6 +12,7 @@ use meshward_wire::splice::Splices;
 
 use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Counter, Effect, Effects, HeaderEdit, Level};
+use crate::exchange::Remarks;
 use crate::headers::{HeaderDemand, Headers, KeptHeaders};
 use crate::host::Host;
 use crate::trace::TraceId;
@@ -83,6 +84,8 @@ pub struct Scope<'a> {
     /// Whether the request's header fields can still be edited.
     can_edit_request_head: bool,
     effects: &'a mut Effects,
+    /// Where there are observers.
+    remarks: Option<&'a mut Remarks>,
 }
 
 /// What an exchange lends to a [`Scope`].
@@ -92,12 +95,13 @@ pub(crate) struct Lent<'a> {
     pub(crate) headers: &'a KeptHeaders,
     pub(crate) trace_id: &'a mut Option<TraceId>,
     pub(crate) can_edit_request_head: bool,
+    pub(crate) remarks: Option<&'a mut Remarks>,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(lent: Lent<'a>, effects: &'a mut Effects) -> Self {
-        let Lent { host, splices, headers, trace_id, can_edit_request_head } = lent;
-        Self { host, splices, headers, trace_id, can_edit_request_head, effects }
+        let Lent { host, splices, headers, trace_id, can_edit_request_head, remarks } = lent;
+        Self { host, splices, headers, trace_id, can_edit_request_head, effects, remarks }
     }
 
     /// Whether the request's header fields can still be edited: in [`StageExchange::request_head`], and with header hold
@@ -116,7 +120,24 @@ impl<'a> Scope<'a> {
 
     /// Adds to a counter.
     pub fn count(&mut self, counter: Counter, by: u64) {
+        if let Some(remarks) = &mut self.remarks {
+            remarks.counted(counter, by);
+        }
         self.effects.push(Effect::Count { counter, by });
+    }
+
+    /// Tells observers by which rule the message at hand passes.
+    pub fn allowed_by(&mut self, rule: &Rc<str>) {
+        if let Some(remarks) = &mut self.remarks {
+            remarks.allowed_by = Some(Rc::clone(rule));
+        }
+    }
+
+    /// Tells observers something about the message at hand. It is not worked out where there are none.
+    pub fn note(&mut self, name: &'static str, value: impl FnOnce() -> String) {
+        if let Some(remarks) = &mut self.remarks {
+            remarks.notes.push((name, value()));
+        }
     }
 
     /// Writes a line to the host's log. It never holds arguments, results or header values.
@@ -157,6 +178,21 @@ pub enum Target<'a> {
     Resources(Vec<Cow<'a, str>>),
     /// Nothing with a name.
     None,
+}
+
+impl Target<'_> {
+    /// The same, with its names copied.
+    #[must_use]
+    pub fn into_owned(self) -> Target<'static> {
+        let owned = |name: Cow<'_, str>| Cow::Owned(name.into_owned());
+        match self {
+            Self::Tool(name) => Target::Tool(owned(name)),
+            Self::Prompt(name) => Target::Prompt(owned(name)),
+            Self::Resource(uri) => Target::Resource(owned(uri)),
+            Self::Resources(uris) => Target::Resources(uris.into_iter().map(owned).collect()),
+            Self::None => Target::None,
+        }
+    }
 }
 
 /// What a stage says of a message.

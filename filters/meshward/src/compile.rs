@@ -4,14 +4,14 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use meshward_catalogue::{Catalogue, CatalogueStage};
-use meshward_engine::{Batches, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
+use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, Subject, Warning, review};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
 
-use crate::config::{API_VERSION, BatchesConfig, Config, ResponsesConfig};
+use crate::config::{API_VERSION, BatchesConfig, Config, DirectionConfig, ResponsesConfig};
 use crate::error::ConfigError;
 
 /// The root ids the module answers to: all stages, or one.
@@ -202,6 +202,10 @@ impl Config {
 
     fn settings(&self) -> Settings {
         Settings {
+            direction: match self.direction {
+                DirectionConfig::Inbound => Direction::Inbound,
+                DirectionConfig::Outbound => Direction::Outbound,
+            },
             endpoints: Endpoints::new(self.endpoints.iter().map(|endpoint| &endpoint.path)),
             strict: self.strict,
             header_hold: self.header_hold,

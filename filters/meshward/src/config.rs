@@ -20,6 +20,9 @@ pub struct Config {
     pub api_version: String,
     /// Where MCP is spoken.
     pub endpoints: Vec<EndpointConfig>,
+    /// On which side the proxy stands: `inbound`, before a server, or `outbound`, behind a client.
+    #[serde(default)]
+    pub direction: DirectionConfig,
     /// Refuse what is no endpoint with 404 instead of letting it pass.
     #[serde(default)]
     pub strict: bool,
@@ -96,6 +99,18 @@ impl Default for ProtocolConfig {
             methods: None,
         }
     }
+}
+
+/// On which side the proxy stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum DirectionConfig {
+    /// Before a server.
+    #[default]
+    Inbound,
+    /// Behind a client.
+    Outbound,
 }
 
 /// What happens to a batch.

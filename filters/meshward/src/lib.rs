@@ -11,5 +11,5 @@ mod error;
 mod read;
 
 pub use compile::{PipelineError, ROOT_IDS};
-pub use config::{BatchesConfig, Config, EndpointConfig, ProtocolConfig, ResponsesConfig};
+pub use config::{BatchesConfig, Config, DirectionConfig, EndpointConfig, ProtocolConfig, ResponsesConfig};
 pub use error::{ConfigError, ConfigErrors};

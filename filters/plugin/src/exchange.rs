@@ -58,22 +58,6 @@ impl HttpExchange {
                 Effect::RequestHeader(edit) => apply(MapType::HttpRequestHeaders, &edit),
                 Effect::ResponseHeader(edit) => apply(MapType::HttpResponseHeaders, &edit),
                 Effect::ReplaceBody(bytes) => abi::replace_buffer(side.buffer(), &bytes).is_ok(),
-                Effect::CountRefusal { reason, shadow } => {
-                    self.metrics.refusal(reason, shadow);
-                    true
-                }
-                Effect::Count { counter, by } => {
-                    self.metrics.count(counter, by);
-                    true
-                }
-                Effect::Log(level, line) => {
-                    let level = match level {
-                        Level::Info => LogLevel::Info,
-                        Level::Warn => LogLevel::Warn,
-                    };
-                    abi::log(level, &line);
-                    true
-                }
                 Effect::Callout(callout) => {
                     let headers = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
                     let timeout = std::time::Duration::from_millis(u64::from(callout.timeout_ms));
@@ -82,6 +66,10 @@ impl HttpExchange {
                         Ok(token) => self.callouts.push((token, callout.id)),
                         Err(_) => not_called = Some(callout.id),
                     }
+                    true
+                }
+                other => {
+                    note(&self.metrics, other);
                     true
                 }
             };
@@ -101,8 +89,19 @@ impl HttpExchange {
         }
     }
 
+    /// Hands the exchange its last input. Nothing is left to let through or to edit.
+    fn last(&mut self, input: Input<'_>) {
+        let Some(exchange) = &mut self.exchange else { return };
+        self.effects.clear();
+        exchange.handle(input, &mut ProxyHost, &mut self.effects);
+        for effect in self.effects.list.drain(..) {
+            note(&self.metrics, effect);
+        }
+    }
+
     /// The last resort: nothing goes on, now or later.
     fn fail(&mut self) -> Action {
+        self.last(Input::Failed);
         self.exchange = None;
         // A host takes one answer to a request. Where the response has begun it makes a reset of it.
         let answered = std::mem::replace(&mut self.failed, true);
@@ -136,6 +135,9 @@ impl HttpExchange {
         let demand = self.exchange.as_ref().map_or(BodyDemand::Nothing, Exchange::response_demand);
         match demand {
             BodyDemand::Nothing => Action::Continue,
+            BodyDemand::Lengths => {
+                self.handle(Input::ResponseBodyPassed { bytes: shown, end_of_stream: end }, Side::Response)
+            }
             BodyDemand::Whole if !end => self.handle(Input::ResponseBodyGrew { buffered: shown }, Side::Response),
             BodyDemand::Whole => match self.read(BufferType::HttpResponseBody, shown) {
                 Some(body) => self.handle(Input::ResponseBodyComplete { body: &body }, Side::Response),
@@ -172,14 +174,16 @@ impl Context for HttpExchange {
     }
 
     fn on_done(&mut self) -> bool {
-        if let Some(exchange) = &mut self.exchange {
-            exchange.handle(Input::End, &mut ProxyHost, &mut self.effects);
-        }
+        self.last(Input::End);
         true
     }
 }
 
 impl HttpContext for HttpExchange {
+    fn on_log(&mut self) {
+        self.last(Input::End);
+    }
+
     fn on_http_request_headers(&mut self, _: usize, end_of_stream: bool) -> Action {
         let Ok(block) = abi::map(MapType::HttpRequestHeaders) else { return self.fail() };
         let Some(lines) = abi::lines(&block) else { return self.fail() };
@@ -210,10 +214,11 @@ impl HttpContext for HttpExchange {
     }
 
     fn on_http_response_trailers(&mut self, _: usize) -> Action {
-        // A held body is complete now; of a stream everything has been shown already.
+        // A held body is complete now, and so is one that is only watched.
         match self.exchange.as_ref().map(Exchange::response_demand) {
             Some(BodyDemand::Whole) => self.response_body(self.response_bytes, true),
-            _ => Action::Continue,
+            Some(BodyDemand::Chunks | BodyDemand::Lengths) => self.handle(Input::ResponseTrailers, Side::Response),
+            Some(BodyDemand::Nothing) | None => Action::Continue,
         }
     }
 }
@@ -231,6 +236,21 @@ impl Side {
             Self::Request => BufferType::HttpRequestBody,
             Self::Response => BufferType::HttpResponseBody,
         }
+    }
+}
+
+/// What is counted and logged; it changes nothing of the exchange.
+fn note(metrics: &Metrics, effect: Effect) {
+    match effect {
+        Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
+        Effect::Count { counter, by } => metrics.count(counter, by),
+        Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
+        Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
+        Effect::Reply(_)
+        | Effect::RequestHeader(_)
+        | Effect::ResponseHeader(_)
+        | Effect::ReplaceBody(_)
+        | Effect::Callout(_) => {}
     }
 }
 

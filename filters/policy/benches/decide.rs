@@ -170,6 +170,7 @@ fn lists(c: &mut Criterion) {
             let Some(policy) = compile(config.clone()) else { continue };
             let identity = Identity::new(&IdentityConfig::default());
             let settings = Settings {
+                direction: meshward_engine::Direction::Inbound,
                 endpoints: Endpoints::new(["/mcp"]),
                 strict: false,
                 header_hold: true,

@@ -130,6 +130,9 @@ impl StageExchange for PolicyExchange {
             ..self.subject(&method, Direction::Client, scope.headers, &*scope.host)
         };
         let ruling = decide(&shared.policy, &subject, scope);
+        if let Some(rule) = &ruling.rule {
+            scope.allowed_by(rule);
+        }
         match (ruling.effect, shared.policy.mode) {
             (Effect::Deny, Mode::Enforce) => Verdict::Refuse(Shared::decision(&ruling)),
             (Effect::Deny, Mode::Shadow) => Verdict::Observe(Shared::decision(&ruling)),
@@ -214,6 +217,9 @@ impl PolicyExchange {
             ..self.subject(method, Direction::Server, scope.headers, &*scope.host)
         };
         let ruling = decide(&shared.policy, &subject, scope);
+        if let Some(rule) = &ruling.rule {
+            scope.allowed_by(rule);
+        }
         match (ruling.effect, shared.policy.mode) {
             (Effect::Deny, Mode::Enforce) => Answer::Refuse(Shared::decision(&ruling)),
             (Effect::Deny, Mode::Shadow) => Answer::Observe(Shared::decision(&ruling)),

@@ -170,13 +170,6 @@ impl<'c> Blocks<'_, 'c> {
         }
     }
 
-    /// What has come and is in no block yet: behind an error, for whoever only watches the stream and lets it go on.
-    #[must_use]
-    pub fn unread(&self) -> Vec<u8> {
-        let held = if self.decoder.handed_out { &[][..] } else { &self.decoder.held };
-        [held, self.rest].concat()
-    }
-
     fn take(&mut self, length: usize) -> &'c [u8] {
         let (piece, rest) = self.rest.split_at_checked(length).unwrap_or((self.rest, &[]));
         self.rest = rest;

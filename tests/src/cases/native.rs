@@ -218,6 +218,9 @@ impl One {
             held.extend_from_slice(&piece);
             let step = match self.exchange.response_demand() {
                 BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
+                BodyDemand::Lengths => {
+                    self.handle(Input::ResponseBodyPassed { bytes: held.len(), end_of_stream: index == last })
+                }
                 BodyDemand::Whole if index == last => self.handle(Input::ResponseBodyComplete { body: &held }),
                 BodyDemand::Whole => self.handle(Input::ResponseBodyGrew { buffered: held.len() }),
                 BodyDemand::Chunks => {

@@ -9,12 +9,14 @@ use meshward_wire::revision::{self, Era, Revision, VersionHeader};
 use meshward_wire::splice::Splices;
 
 use super::establish::{Flaw, establish};
+use super::observation::Observation;
 use super::request::RequestState;
 use super::{Exchange, Outcome, Pipeline};
 use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::KeptHeaders;
 use crate::host::Host;
+use crate::report::Phase;
 use crate::settings::Batches;
 use crate::stage::{Asked, Call, Lent, Refusal, Scope, StageExchange, Target, Verdict};
 use crate::trace::TraceId;
@@ -117,10 +119,16 @@ impl Exchange {
         let pipeline = Rc::clone(&self.pipeline);
         let headers = Rc::clone(&self.headers);
         let mut parts = std::mem::take(&mut self.parts);
+        let mut observation = self.observation.take();
         let asking = Asking { pipeline: &pipeline, headers: &headers, messages, batch };
-        let known = &mut Known { asked: &mut self.asked, trace_id: &mut self.trace_id };
+        let known = &mut Known {
+            asked: &mut self.asked,
+            trace_id: &mut self.trace_id,
+            observation: observation.as_deref_mut(),
+        };
         let asked = asking.ask(&mut parts, from, outcome, known, &mut splices, host, effects);
         self.parts = parts;
+        self.observation = observation;
         self.reads = if matches!(asked, Reply::Wait(..)) { pipeline.reads } else { self.reads_now() };
         match asked {
             Reply::Allow => self.allow(body, &splices, effects),
@@ -211,6 +219,7 @@ struct Asking<'a, 'm> {
 struct Known<'a> {
     asked: &'a mut Asked,
     trace_id: &'a mut Option<TraceId>,
+    observation: Option<&'a mut Observation>,
 }
 
 /// What comes of the questions.
@@ -248,6 +257,10 @@ impl<'m> Asking<'_, 'm> {
                 Ok(call) => call,
                 Err(flaw) => {
                     Exchange::note_refusal(effects, "engine", flaw.reason, None, false);
+                    if let Some(observation) = &mut known.observation {
+                        observation.condemned(Some(message), flaw.reason, host, self.headers, effects);
+                        self.report_rest(index, observation, host, effects);
+                    }
                     let refusal = Refusal::Error { message: None };
                     return Reply::Refuse(Refused { message, flaw, refusal, target: Target::None, revision: None });
                 }
@@ -259,17 +272,30 @@ impl<'m> Asking<'_, 'm> {
                     headers: self.headers,
                     trace_id: &mut *known.trace_id,
                     can_edit_request_head: self.pipeline.settings.header_hold,
+                    remarks: known.observation.as_deref_mut().map(|observation| &mut observation.remarks),
                 };
                 let scope = &mut Scope::new(lent, effects);
                 let verdict = match outcome.take() {
                     Some(outcome) => part.resumed(&call, &outcome, scope),
                     None => part.request(&call, scope),
                 };
+                if let Some(observation) = &mut known.observation {
+                    let refusal = match &verdict {
+                        Verdict::Observe(decision) => Some((decision, true)),
+                        Verdict::Refuse(decision) => Some((decision, false)),
+                        Verdict::Pass | Verdict::Ask(_) => None,
+                    };
+                    observation.remarks.ruled(stage.name(), Phase::Request, refusal);
+                }
                 match verdict {
                     Verdict::Pass => {}
                     Verdict::Observe(decision) => Exchange::note_decision(effects, stage.name(), &decision, true),
                     Verdict::Refuse(decision) => {
                         Exchange::note_decision(effects, stage.name(), &decision, false);
+                        if let Some(observation) = &mut known.observation {
+                            observation.decided(&call, *known.trace_id, host, self.headers, effects);
+                            self.report_rest(index, observation, host, effects);
+                        }
                         let Call { target, revision, .. } = call;
                         let (flaw, refusal) = (decision.reason.into(), decision.refusal);
                         return Reply::Refuse(Refused { message, flaw, refusal, target, revision });
@@ -279,12 +305,22 @@ impl<'m> Asking<'_, 'm> {
                     }
                 }
             }
+            if let Some(observation) = &mut known.observation {
+                observation.decided(&call, *known.trace_id, host, self.headers, effects);
+            }
             at.stage = 0;
             if let (Kind::Request, Some(id)) = (message.kind(), message.id()) {
                 known.asked.push(id.to_owned(), call.method);
             }
         }
         Reply::Allow
+    }
+
+    /// What comes in a batch behind the message that condemns it is refused without being looked at.
+    fn report_rest(&self, behind: usize, observation: &mut Observation, host: &mut dyn Host, effects: &mut Effects) {
+        for message in self.messages.iter().skip(behind.saturating_add(1)) {
+            observation.condemned(Some(message), Reason::BatchRefused, host, self.headers, effects);
+        }
     }
 }
 

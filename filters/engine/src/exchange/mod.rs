@@ -2,6 +2,7 @@
 
 mod decide;
 mod establish;
+mod observation;
 mod request;
 mod response;
 
@@ -12,12 +13,15 @@ use meshward_wire::limits::Limits;
 use meshward_wire::message::{OwnedId, Reader};
 use meshward_wire::refusal::Reason;
 
+pub(crate) use self::observation::Remarks;
+use self::observation::{Observation, Over};
 use self::request::RequestState;
 use self::response::ResponseState;
 use crate::effect::{Effect, Effects, Level};
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::input::Input;
+use crate::observer::Observer;
 use crate::settings::Settings;
 use crate::stage::{Asked, Decision, Reads, Stage, StageExchange};
 use crate::trace::TraceId;
@@ -26,6 +30,7 @@ use crate::trace::TraceId;
 pub struct Pipeline {
     pub(crate) settings: Settings,
     pub(crate) stages: Vec<Box<dyn Stage>>,
+    observers: Vec<Box<dyn Observer>>,
     headers: HeaderDemand,
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
@@ -39,6 +44,7 @@ impl std::fmt::Debug for Pipeline {
         f.debug_struct("Pipeline")
             .field("settings", &self.settings)
             .field("stages", &self.stages)
+            .field("observers", &self.observers)
             .finish_non_exhaustive()
     }
 }
@@ -53,9 +59,19 @@ impl Pipeline {
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
             settings,
             stages,
+            observers: Vec::new(),
             requests: Cell::new(None),
             responses: Cell::new(None),
         }
+    }
+
+    /// The same, with one more observer. Responses are then read at least to know of them.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Box<dyn Observer>) -> Self {
+        self.headers = self.headers.join(observer.headers());
+        self.reads = self.reads.max(Reads::Observes);
+        self.observers.push(observer);
+        self
     }
 
     /// Lends out the reader of requests. A reader that is already lent (or was lost) is simply made anew.
@@ -91,6 +107,8 @@ pub enum BodyDemand {
     Whole,
     /// Piece by piece, as it comes.
     Chunks,
+    /// Not at all, but the length of each piece that passes.
+    Lengths,
 }
 
 /// How an exchange stands.
@@ -128,6 +146,8 @@ pub struct Exchange {
     reads: Reads,
     next_callout: u32,
     outcome: Outcome,
+    /// `None`: nobody observes, or there is nothing to observe.
+    observation: Option<Box<Observation>>,
 }
 
 impl Exchange {
@@ -147,11 +167,17 @@ impl Exchange {
             reads: Reads::Nothing,
             next_callout: 0,
             outcome: Outcome::Open,
+            observation: None,
         }
     }
 
     /// Takes one input and writes what is to be done about it. `effects` is expected to be clear.
     pub fn handle(&mut self, input: Input<'_>, host: &mut dyn Host, effects: &mut Effects) {
+        let over = match input {
+            Input::End => Over::Ended,
+            Input::Failed => Over::Failed,
+            _ => Over::No,
+        };
         match input {
             Input::RequestHeaders { headers, end_of_stream } => {
                 self.request_headers(headers, end_of_stream, host, effects);
@@ -166,9 +192,18 @@ impl Exchange {
             Input::ResponseBodyChunk { chunk, end_of_stream } => {
                 self.response_body_chunk(chunk, end_of_stream, host, effects);
             }
+            Input::ResponseBodyPassed { bytes, end_of_stream } => self.response_body_passed(bytes, end_of_stream),
+            Input::ResponseTrailers => self.response_trailers(host, effects),
             Input::CalloutResult { id, outcome } => self.callout_result(id, outcome, host, effects),
             Input::Tick => self.tick(host, effects),
             Input::End => self.end(),
+            Input::Failed => {
+                self.outcome = Outcome::Failed;
+                self.end();
+            }
+        }
+        if self.observation.is_some() {
+            self.settle(over, host, effects);
         }
     }
 
@@ -186,7 +221,11 @@ impl Exchange {
     pub const fn response_demand(&self) -> BodyDemand {
         match self.response {
             ResponseState::Whole => BodyDemand::Whole,
-            ResponseState::Events(_) | ResponseState::Substitute(_) => BodyDemand::Chunks,
+            ResponseState::Collected { .. }
+            | ResponseState::Events(_)
+            | ResponseState::ObservedEvents(_)
+            | ResponseState::Substitute(_) => BodyDemand::Chunks,
+            ResponseState::Passing if self.measures_response() => BodyDemand::Lengths,
             ResponseState::Start | ResponseState::Passing => BodyDemand::Nothing,
         }
     }
@@ -194,7 +233,19 @@ impl Exchange {
     /// Whether the response's head is of any interest. Where it is not, a host need not read it.
     #[must_use]
     pub const fn awaits_response(&self) -> bool {
-        !matches!(self.reads, Reads::Nothing) && matches!(self.response, ResponseState::Start)
+        (!matches!(self.reads, Reads::Nothing) || self.observation.is_some())
+            && matches!(self.response, ResponseState::Start)
+    }
+
+    /// Whether the length of an upstream's response is of interest, though it is not read.
+    const fn measures_response(&self) -> bool {
+        match &self.observation {
+            Some(observation) => {
+                let report = &observation.report;
+                report.response.started.is_some() && report.ended.is_none()
+            }
+            None => false,
+        }
     }
 
     /// How the exchange stands.
@@ -225,7 +276,8 @@ impl Exchange {
     /// How the stages read the response to what they have decided.
     fn reads_now(&self) -> Reads {
         let parts = self.parts.iter().map(|part| part.reads_response());
-        parts.fold(self.pipeline.settings.reads_responses(), Reads::max)
+        let observers = if self.observation.is_some() { Reads::Observes } else { Reads::Nothing };
+        parts.fold(self.pipeline.settings.reads_responses(), Reads::max).max(observers)
     }
 
     /// Counts a stage's refusal and says it to the operator.

@@ -8,6 +8,7 @@ use meshward_wire::revision::{self, VersionHeader};
 use meshward_wire::splice::Splices;
 
 use super::decide::Waiting;
+use super::observation::Observation;
 use super::{Exchange, Outcome};
 use crate::effect::{Effect, Effects, HeaderEdit, Reply};
 use crate::endpoint::PathKind;
@@ -94,29 +95,39 @@ impl Exchange {
             return;
         }
         let head = Head::gather(headers);
-        let settings = &self.pipeline.settings;
-        match settings.endpoints.classify(head.path) {
-            PathKind::Endpoint => {}
-            PathKind::LookAlike => return self.refuse(Reason::PathLookalike, effects),
+        let pipeline = Rc::clone(&self.pipeline);
+        let settings = &pipeline.settings;
+        let kind = settings.endpoints.classify(head.path);
+        let elsewhere = match kind {
+            PathKind::Endpoint => None,
+            PathKind::LookAlike => Some(Some(Reason::PathLookalike)),
             // Reading there is harmless (OAuth metadata may lie below an endpoint); a message is not.
             PathKind::Below if !matches!(head.method, b"GET" | b"HEAD" | b"OPTIONS") => {
-                return self.refuse(Reason::PathLookalike, effects);
+                Some(Some(Reason::PathLookalike))
             }
             PathKind::Below | PathKind::Other => {
                 // Some servers believe a header that says where the request really goes.
                 let mut rewritten =
                     headers.iter().filter(|(name, _)| REWRITES.iter().any(|known| is_called(name, known)));
-                if rewritten.any(|(_, to)| settings.endpoints.classify(to) != PathKind::Other) {
-                    return self.refuse(Reason::PathLookalike, effects);
-                }
-                if settings.strict {
-                    return self.refuse(Reason::PathNotFound, effects);
-                }
-                self.request = RequestState::Passing;
-                self.response = super::ResponseState::Passing;
-                self.outcome = Outcome::Passed;
-                return;
+                let is_rewritten = rewritten.any(|(_, to)| settings.endpoints.classify(to) != PathKind::Other);
+                Some(if is_rewritten {
+                    Some(Reason::PathLookalike)
+                } else {
+                    settings.strict.then_some(Reason::PathNotFound)
+                })
             }
+        };
+        if elsewhere == Some(None) {
+            self.request = RequestState::Passing;
+            self.response = super::ResponseState::Passing;
+            self.outcome = Outcome::Passed;
+            return;
+        }
+        if !pipeline.observers.is_empty() {
+            self.observation = Some(Observation::begin(&pipeline, headers, kind, host));
+        }
+        if let Some(Some(reason)) = elsewhere {
+            return self.refuse(reason, effects);
         }
         if headers.all("origin").any(|origin| !settings.permits_origin(origin)) {
             return self.refuse(Reason::OriginRefused, effects);
@@ -197,6 +208,7 @@ impl Exchange {
                 headers: &kept,
                 trace_id: &mut self.trace_id,
                 can_edit_request_head: true,
+                remarks: self.observation.as_deref_mut().map(|observation| &mut observation.remarks),
             };
             part.request_head(headers, &mut Scope::new(lent, effects));
         }
@@ -250,6 +262,9 @@ impl Exchange {
     }
 
     pub(super) fn request_body_grew(&mut self, buffered: usize, effects: &mut Effects) {
+        if let Some(observation) = &mut self.observation {
+            observation.report.request_bytes = buffered as u64;
+        }
         match self.request {
             RequestState::Body if buffered > self.pipeline.settings.limits.max_bytes => {
                 self.refuse(Reason::BodyTooLarge, effects);
@@ -261,6 +276,10 @@ impl Exchange {
     }
 
     pub(super) fn request_body_complete(&mut self, body: &[u8], host: &mut dyn Host, effects: &mut Effects) {
+        if let Some(observation) = &mut self.observation {
+            observation.report.request_bytes = body.len() as u64;
+            observation.report.parsed_bytes = body.len() as u64;
+        }
         match self.request {
             RequestState::Body => self.decide(body, host, effects),
             RequestState::NoBody if body.is_empty() => {
@@ -290,7 +309,11 @@ impl Exchange {
         if reason == Reason::MethodNotAllowed {
             headers.push(("allow", "GET, POST, DELETE, OPTIONS".to_owned()));
         }
-        effects.push(Effect::Reply(Reply { status, headers, body }));
+        let reply = Reply { status, headers, body };
+        if let Some(observation) = &mut self.observation {
+            observation.replied(&reply);
+        }
+        effects.push(Effect::Reply(reply));
         effects.hold();
         self.request = RequestState::Replied;
         // The host shows us our own reply as a response: it is not the server's.

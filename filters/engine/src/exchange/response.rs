@@ -1,5 +1,6 @@
 //! The response side: the head, JSON that is held until it is whole, and events that go on one by one.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use meshward_wire::message::{Body, Kind, Message, OwnedId};
@@ -7,11 +8,12 @@ use meshward_wire::refusal::{self, Reason};
 use meshward_wire::splice::Splices;
 use meshward_wire::sse::{Block, Decoder};
 
-use super::Exchange;
+use super::{Exchange, Observation};
 use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
+use crate::report::Phase;
 use crate::stage::{Answer, Lent, Reads, Scope};
 
 /// Where the response stands.
@@ -23,8 +25,17 @@ pub(super) enum ResponseState {
     Passing,
     /// JSON, held until it is complete.
     Whole,
+    /// JSON that goes on as it comes, and is read when it is complete.
+    Collected {
+        /// What came so far.
+        bytes: Vec<u8>,
+        /// An error of HTTP: of interest to observers alone.
+        is_error: bool,
+    },
     /// Server-sent events.
     Events(Box<Decoder>),
+    /// Server-sent events that go on as they come.
+    ObservedEvents(Box<Decoder>),
     /// What comes is thrown away; first these bytes go in its place.
     Substitute(Vec<u8>),
 }
@@ -44,6 +55,19 @@ impl Exchange {
         let status = headers.first(":status").unwrap_or_default();
         // No client reads a result out of an error, nor out of 202 and 204, which have no content in MCP.
         let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
+        if let Some(observation) = &mut self.observation {
+            observation.response_started(headers, status, end_of_stream, host, &self.headers, effects);
+        }
+        let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
+        // In some revisions an error comes with a status of its own, which only says less.
+        if self.observation.is_some()
+            && !end_of_stream
+            && media == Media::Json
+            && matches!(status.first(), Some(b'4' | b'5'))
+        {
+            self.response = ResponseState::Collected { bytes: Vec::new(), is_error: true };
+            return;
+        }
         if self.reads == Reads::Nothing || !has_message || end_of_stream {
             return;
         }
@@ -56,16 +80,22 @@ impl Exchange {
                 headers: &kept,
                 trace_id: &mut self.trace_id,
                 can_edit_request_head: false,
+                remarks: None,
             };
             part.response_head(headers, &mut Scope::new(lent, effects));
         }
-        let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
+        let decoder = || Box::new(Decoder::new(self.pipeline.settings.max_response_bytes));
         self.response = match media {
-            Media::Json => ResponseState::Whole,
-            Media::EventStream => {
-                ResponseState::Events(Box::new(Decoder::new(self.pipeline.settings.max_response_bytes)))
+            Media::Json if self.reads == Reads::Observes => {
+                ResponseState::Collected { bytes: Vec::new(), is_error: false }
             }
-            Media::Other if self.reads == Reads::Observes => return,
+            Media::Json => ResponseState::Whole,
+            Media::EventStream if self.reads == Reads::Observes => ResponseState::ObservedEvents(decoder()),
+            Media::EventStream => ResponseState::Events(decoder()),
+            Media::Other if self.reads == Reads::Observes => {
+                self.unread();
+                return;
+            }
             Media::Other => self.substitute_head(Reason::UnreadableResponse, effects),
         };
         if self.reads == Reads::Judges {
@@ -73,8 +103,16 @@ impl Exchange {
         }
     }
 
-    fn substitute_head(&self, reason: Reason, effects: &mut Effects) -> ResponseState {
+    /// Some of the response could not be read.
+    fn unread(&mut self) {
+        if let Some(observation) = &mut self.observation {
+            observation.report.response.is_unread = true;
+        }
+    }
+
+    fn substitute_head(&mut self, reason: Reason, effects: &mut Effects) -> ResponseState {
         Self::note_refusal(effects, "engine", reason, None, false);
+        self.unread();
         effects.push(Effect::ResponseHeader(HeaderEdit::Set("content-type", b"application/json".to_vec())));
         effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-encoding")));
         ResponseState::Substitute(self.error(reason))
@@ -88,10 +126,10 @@ impl Exchange {
         if !matches!(self.response, ResponseState::Whole) {
             return;
         }
-        if buffered > self.pipeline.settings.max_response_bytes && self.reads == Reads::Observes {
-            self.response = ResponseState::Passing;
-        } else if buffered > self.pipeline.settings.max_response_bytes {
+        if buffered > self.pipeline.settings.max_response_bytes {
             Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
+            self.unread();
+            self.received(buffered, false);
             effects.push(Effect::ReplaceBody(self.error(Reason::ResponseTooLarge)));
             self.response = ResponseState::Substitute(Vec::new());
         } else {
@@ -104,7 +142,8 @@ impl Exchange {
             return;
         }
         self.response = ResponseState::Passing;
-        let replacement = match self.judge(body, host, effects) {
+        self.received(body.len(), true);
+        let replacement = match self.judge(body, false, host, effects) {
             Judged::Unchanged => return,
             Judged::Changed(bytes) => bytes,
             Judged::Dropped => self.error(Reason::UnreadableResponse),
@@ -119,13 +158,100 @@ impl Exchange {
         host: &mut dyn Host,
         effects: &mut Effects,
     ) {
+        self.received(chunk.len(), end_of_stream);
         match std::mem::replace(&mut self.response, ResponseState::Passing) {
+            ResponseState::Collected { bytes, is_error } => {
+                self.collect(bytes, is_error, chunk, end_of_stream, host, effects);
+            }
+            ResponseState::ObservedEvents(decoder) => self.observe_events(decoder, chunk, end_of_stream, host, effects),
             ResponseState::Events(decoder) => self.events(decoder, chunk, end_of_stream, host, effects),
             ResponseState::Substitute(bytes) => {
                 effects.push(Effect::ReplaceBody(bytes));
                 self.response = ResponseState::Substitute(Vec::new());
             }
             state => self.response = state,
+        }
+    }
+
+    pub(super) fn response_body_passed(&mut self, bytes: usize, end_of_stream: bool) {
+        if matches!(self.response, ResponseState::Passing) {
+            self.received(bytes, end_of_stream);
+        }
+    }
+
+    /// What has come whole without a last piece of it.
+    pub(super) fn response_trailers(&mut self, host: &mut dyn Host, effects: &mut Effects) {
+        self.received(0, true);
+        match std::mem::replace(&mut self.response, ResponseState::Passing) {
+            ResponseState::Collected { bytes, is_error } => self.collect(bytes, is_error, &[], true, host, effects),
+            ResponseState::ObservedEvents(decoder) => self.observe_events(decoder, &[], true, host, effects),
+            state => self.response = state,
+        }
+    }
+
+    /// More of the response came from the upstream.
+    const fn received(&mut self, bytes: usize, end_of_stream: bool) {
+        if let Some(observation) = &mut self.observation {
+            let response = &mut observation.report.response;
+            response.bytes = response.bytes.saturating_add(bytes as u64);
+            response.is_complete |= end_of_stream;
+        }
+    }
+
+    /// Keeps a piece of JSON that goes on, and reads all of it once it is there. Edits come too late.
+    fn collect(
+        &mut self,
+        mut bytes: Vec<u8>,
+        is_error: bool,
+        chunk: &[u8],
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
+        if bytes.len().saturating_add(chunk.len()) > self.pipeline.settings.max_response_bytes {
+            return self.unread();
+        }
+        let whole = if bytes.is_empty() && end_of_stream {
+            chunk
+        } else {
+            bytes.extend_from_slice(chunk);
+            &bytes
+        };
+        if end_of_stream {
+            self.judge(whole, is_error, host, effects);
+        } else {
+            self.response = ResponseState::Collected { bytes, is_error };
+        }
+    }
+
+    /// Reads the events that a piece completes, which goes on whatever they are.
+    fn observe_events(
+        &mut self,
+        mut decoder: Box<Decoder>,
+        chunk: &[u8],
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) {
+        let mut blocks = decoder.feed(chunk);
+        loop {
+            match blocks.next_block() {
+                Ok(Some(block)) => self.observe_block(&block, host, effects),
+                Ok(None) => break,
+                Err(_) => return self.unread(),
+            }
+        }
+        drop(blocks);
+        if !end_of_stream {
+            self.response = ResponseState::ObservedEvents(decoder);
+        } else if let Some(block) = decoder.finish() {
+            self.observe_block(&block, host, effects);
+        }
+    }
+
+    fn observe_block(&mut self, block: &Block<'_>, host: &mut dyn Host, effects: &mut Effects) {
+        if let Some(data) = self.message_in(block, host) {
+            self.judge(&data, false, host, effects);
         }
     }
 
@@ -140,18 +266,17 @@ impl Exchange {
     ) {
         let mut out = Vec::with_capacity(chunk.len());
         let mut blocks = decoder.feed(chunk);
-        let unread = loop {
+        let has_failed = loop {
             match blocks.next_block() {
                 Ok(Some(block)) => self.judge_block(&block, host, effects, &mut out),
-                Ok(None) => break None,
-                Err(_) => break Some(blocks.unread()),
+                Ok(None) => break false,
+                Err(_) => break true,
             }
         };
         drop(blocks);
-        if let Some(unread) = unread.as_ref().filter(|_| self.reads == Reads::Observes) {
-            out.extend_from_slice(unread);
-        } else if unread.is_some() {
+        if has_failed {
             Self::note_refusal(effects, "engine", Reason::ResponseTooLarge, None, false);
+            self.unread();
             out.extend_from_slice(b"data: ");
             out.extend(self.error(Reason::ResponseTooLarge));
             out.extend_from_slice(b"\n\n");
@@ -171,9 +296,9 @@ impl Exchange {
 
     /// Writes one block of a stream as it is, with other data, or not at all.
     fn judge_block(&mut self, block: &Block<'_>, host: &mut dyn Host, effects: &mut Effects, out: &mut Vec<u8>) {
-        let judged = match block.data() {
-            Some(data) if !data.is_empty() && !self.is_endpoint_event(block, &data) => self.judge(&data, host, effects),
-            _ => Judged::Unchanged,
+        let judged = match self.message_in(block, host) {
+            Some(data) => self.judge(&data, false, host, effects),
+            None => Judged::Unchanged,
         };
         match judged {
             Judged::Unchanged => out.extend_from_slice(block.raw()),
@@ -184,6 +309,15 @@ impl Exchange {
         }
     }
 
+    /// The message that a block carries, if it carries one.
+    fn message_in<'b>(&mut self, block: &Block<'b>, host: &dyn Host) -> Option<Cow<'b, [u8]>> {
+        let data = block.data().filter(|data| !data.is_empty())?;
+        if let Some(observation) = &mut self.observation {
+            observation.event(host);
+        }
+        (!self.is_endpoint_event(block, &data)).then_some(data)
+    }
+
     /// The one event of MCP that carries no message (2024-11-05, HTTP with SSE): a path, on a stream opened by GET.
     fn is_endpoint_event(&self, block: &Block<'_>, data: &[u8]) -> bool {
         self.opens_stream
@@ -192,13 +326,17 @@ impl Exchange {
             && !data.trim_ascii_start().starts_with(b"[")
     }
 
-    /// Reads what the server sent as messages and asks every stage about each.
-    fn judge(&mut self, text: &[u8], host: &mut dyn Host, effects: &mut Effects) -> Judged {
+    /// Reads what the server sent as messages and asks every stage about each; of an error of HTTP only observers are told.
+    fn judge(&mut self, text: &[u8], is_error: bool, host: &mut dyn Host, effects: &mut Effects) -> Judged {
         let pipeline = Rc::clone(&self.pipeline);
         let body = match pipeline.with_response_reader(|reader| reader.read(text)) {
             Ok(body) => body,
-            Err(_) if self.reads == Reads::Observes => return Judged::Unchanged,
+            Err(_) if self.reads == Reads::Observes || is_error => {
+                self.unread();
+                return Judged::Unchanged;
+            }
             Err(_) => {
+                self.unread();
                 Self::note_refusal(effects, "engine", Reason::UnreadableResponse, None, false);
                 return match self.id() {
                     Some(_) => Judged::Changed(self.error(Reason::UnreadableResponse)),
@@ -206,13 +344,22 @@ impl Exchange {
                 };
             }
         };
+        if let Some(observation) = &mut self.observation {
+            let report = &mut observation.report;
+            report.parsed_bytes = report.parsed_bytes.saturating_add(text.len() as u64);
+        }
         let mut splices = Splices::default();
         let (messages, batch) = match &body {
             Body::One(message) => (std::slice::from_ref(message), false),
             Body::Batch(messages) => (messages.as_slice(), true),
         };
         for message in messages {
-            match self.ask_stages(message, &mut splices, host, effects) {
+            let judged =
+                if is_error { Judged::Unchanged } else { self.ask_stages(message, &mut splices, host, effects) };
+            if let Some(observation) = &mut self.observation {
+                observation.heard(message, host, &self.headers, effects);
+            }
+            match judged {
                 Judged::Unchanged => {}
                 Judged::Changed(bytes) if batch => splices.replace(message.span(), bytes),
                 Judged::Dropped if batch => splices.remove_element(message.span()),
@@ -246,16 +393,29 @@ impl Exchange {
         let pipeline = Rc::clone(&self.pipeline);
         let headers = Rc::clone(&self.headers);
         let mut edits = Splices::default();
+        let mut observation = self.observation.as_deref_mut();
         for (stage, part) in pipeline.stages.iter().zip(&mut self.parts) {
+            if part.reads_response() == Reads::Nothing {
+                continue;
+            }
             let lent = Lent {
                 host: &mut *host,
                 splices: &mut edits,
                 headers: &headers,
                 trace_id: &mut self.trace_id,
                 can_edit_request_head: false,
+                remarks: observation.as_deref_mut().map(|observation| &mut observation.remarks),
             };
-            let scope = &mut Scope::new(lent, effects);
-            match part.response(message, &self.asked, scope) {
+            let answer = part.response(message, &self.asked, &mut Scope::new(lent, effects));
+            if let Some(Observation { remarks, .. }) = observation.as_deref_mut() {
+                let refusal = match &answer {
+                    Answer::Observe(decision) => Some((decision, true)),
+                    Answer::Refuse(decision) => Some((decision, false)),
+                    Answer::Pass | Answer::Replace(_) | Answer::Drop => None,
+                };
+                remarks.ruled(stage.name(), Phase::Response, refusal);
+            }
+            match answer {
                 Answer::Pass => {}
                 Answer::Observe(decision) => Self::note_decision(effects, stage.name(), &decision, true),
                 Answer::Replace(bytes) => return Judged::Changed(bytes),

@@ -1,5 +1,6 @@
 //! For any sequence of inputs: never an answer that holds for ever, never two replies, nothing on after a reply.
 
+use crate::report::Recorder;
 use crate::support::*;
 use meshward_engine::*;
 use proptest::prelude::*;
@@ -70,7 +71,9 @@ proptest! {
             batches: if inspect { Batches::Inspect } else { Batches::Refuse },
             ..settings()
         };
-        let mut driver = Driver::new(settings, vec![Box::new(TestStage)]);
+        let recorder = Recorder::default();
+        let pipeline = Pipeline::new(settings, vec![Box::new(TestStage)]);
+        let mut driver = Driver::of(pipeline.observed_by(Box::new(recorder.clone())));
         let path = ["/mcp", "/other", "/MCP"][path];
         driver.request(&[(":method", "POST"), (":path", path), ("content-type", "application/json")], end);
         let mut replies = usize::from(driver.refusal().is_some());
@@ -117,6 +120,13 @@ proptest! {
         }
         prop_assert_ne!(driver.exchange.outcome(), Outcome::Open, "paused for ever, waiting for {:?}", waiting);
         driver.handle(Input::End);
+        if driver.exchange.outcome() != Outcome::Passed {
+            let report = recorder.report();
+            prop_assert!(recorder.told().last().is_some_and(|last| last == "ended"));
+            prop_assert_eq!(report.outcome, driver.exchange.outcome());
+            prop_assert!(!report.messages.is_empty());
+            prop_assert!(report.messages.iter().all(|message| message.decision != Decided::Open));
+        }
         prop_assert_eq!(driver.exchange.request_demand(), BodyDemand::Nothing);
         prop_assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing);
     }

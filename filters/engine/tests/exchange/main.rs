@@ -10,6 +10,7 @@
 )]
 
 mod liveness;
+mod report;
 mod request;
 mod response;
 mod support;

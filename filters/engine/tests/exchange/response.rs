@@ -241,8 +241,13 @@ fn who_only_observes_changes_nothing() {
         let mut driver = observed();
         driver.response(JSON, false);
         assert_eq!(driver.effects.list, []);
-        driver.handle(Input::ResponseBodyComplete { body: body.as_bytes() });
-        assert_eq!((driver.effects.flow, driver.replaced()), (Flow::Continue, None), "{body}");
+        assert_eq!(driver.exchange.response_demand(), BodyDemand::Chunks, "nothing is held");
+        let (start, rest) = body.as_bytes().split_at(1);
+        for (chunk, end_of_stream) in [(start, false), (rest, false), (&b""[..], true)] {
+            driver.handle(Input::ResponseBodyChunk { chunk, end_of_stream });
+            assert_eq!(driver.effects, Effects::default(), "{body}");
+        }
+        assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing);
     }
     for head in [
         &[(":status", "200"), ("content-type", "text/plain")][..],
@@ -255,7 +260,8 @@ fn who_only_observes_changes_nothing() {
     }
     let mut driver = observed();
     driver.response(JSON, false);
-    assert_eq!(driver.handle(Input::ResponseBodyGrew { buffered: 1001 }).flow, Flow::Continue);
+    driver.handle(Input::ResponseBodyChunk { chunk: &[b' '; 1001], end_of_stream: false });
+    assert_eq!(driver.effects, Effects::default());
     assert_eq!(driver.exchange.response_demand(), BodyDemand::Nothing);
 }
 

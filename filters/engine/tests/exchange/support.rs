@@ -208,6 +208,7 @@ impl StageExchange for HeadExchange {
 
 pub fn settings() -> Settings {
     Settings {
+        direction: Direction::Inbound,
         endpoints: Endpoints::new(["/mcp"]),
         strict: false,
         header_hold: false,
@@ -231,7 +232,11 @@ pub struct Driver {
 
 impl Driver {
     pub fn new(settings: Settings, stages: Vec<Box<dyn Stage>>) -> Self {
-        let exchange = Exchange::new(Rc::new(Pipeline::new(settings, stages)));
+        Self::of(Pipeline::new(settings, stages))
+    }
+
+    pub fn of(pipeline: Pipeline) -> Self {
+        let exchange = Exchange::new(Rc::new(pipeline));
         Self { exchange, host: TestHost::default(), effects: Effects::default() }
     }
 

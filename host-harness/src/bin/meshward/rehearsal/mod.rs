@@ -119,10 +119,12 @@ impl Rehearsal {
         if play.reply.is_none() && !answer.is_empty() && play.exchange.awaits_response() {
             let lines: [(&[u8], &[u8]); 2] = [(b":status", b"200"), (b"content-type", b"application/json")];
             play.handle(Input::ResponseHeaders { headers: Headers::new(&lines), end_of_stream: false });
-            if play.exchange.response_demand() == BodyDemand::Whole {
-                let replaced = play.handle(Input::ResponseBodyComplete { body: &answer });
-                answer = replaced.unwrap_or(answer);
-            }
+            let replaced = match play.exchange.response_demand() {
+                BodyDemand::Whole => play.handle(Input::ResponseBodyComplete { body: &answer }),
+                BodyDemand::Chunks => play.handle(Input::ResponseBodyChunk { chunk: &answer, end_of_stream: true }),
+                BodyDemand::Nothing | BodyDemand::Lengths => None,
+            };
+            answer = replaced.unwrap_or(answer);
         }
         play.handle(Input::End);
         let Play { reply, refusals, .. } = play;

@@ -1,0 +1,347 @@
+//! The observers' side of an exchange: what is reported, and when they are told.
+
+use std::rc::Rc;
+
+use meshward_wire::json;
+use meshward_wire::message::{Kind, Message};
+use meshward_wire::method::Method;
+use meshward_wire::refusal::Reason;
+
+use super::{Exchange, Outcome, Pipeline};
+use crate::effect::{Counter, Effects, Reply};
+use crate::endpoint::PathKind;
+use crate::headers::{Headers, KeptHeaders};
+use crate::host::Host;
+use crate::media::{self, Media};
+use crate::observer::{ExchangeObserver, Moment, View};
+use crate::report::{
+    AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
+};
+use crate::stage::{Call, Decision};
+use crate::trace::TraceId;
+
+/// The name of what decides before any stage.
+const ENGINE: &str = "engine";
+
+/// What is reported of an exchange that somebody observes.
+#[derive(Debug)]
+pub(super) struct Observation {
+    pub(super) report: Report,
+    observers: Vec<Box<dyn ExchangeObserver>>,
+    /// Of the message that is being decided.
+    pub(super) remarks: Remarks,
+}
+
+/// What stages say of a message besides their verdict.
+#[derive(Debug, Default)]
+pub(crate) struct Remarks {
+    rulings: Vec<Ruling>,
+    /// The rule by which the stage at work lets the message pass.
+    pub(crate) allowed_by: Option<Rc<str>>,
+    pub(crate) notes: Vec<(&'static str, String)>,
+    hidden: u64,
+    would_hide: u64,
+}
+
+impl Remarks {
+    /// Keeps what a stage said.
+    pub(super) fn ruled(&mut self, stage: &'static str, on: Phase, refusal: Option<(&Decision, bool)>) {
+        let allowed_by = self.allowed_by.take();
+        let (effect, rule) = match refusal {
+            Some((decision, true)) => (RulingEffect::WouldRefuse(decision.reason), decision.rule.clone()),
+            Some((decision, false)) => (RulingEffect::Refuses(decision.reason), decision.rule.clone()),
+            None if allowed_by.is_none() => return,
+            None => (RulingEffect::Allows, allowed_by),
+        };
+        self.rulings.push(Ruling { stage, on, effect, rule });
+    }
+
+    /// What of the counters is reported too.
+    pub(crate) const fn counted(&mut self, counter: Counter, by: u64) {
+        match counter {
+            Counter::Hidden { shadow: false, .. } => self.hidden = self.hidden.saturating_add(by),
+            Counter::Hidden { shadow: true, .. } => self.would_hide = self.would_hide.saturating_add(by),
+            Counter::ConditionFailed { .. } => {}
+        }
+    }
+
+    /// Moves what was said to the report of its message.
+    fn move_to(&mut self, report: &mut MessageReport) {
+        let Self { rulings, notes, hidden, would_hide, .. } = std::mem::take(self);
+        report.rulings.extend(rulings);
+        report.notes.extend(notes);
+        report.hidden = report.hidden.saturating_add(hidden);
+        report.would_hide = report.would_hide.saturating_add(would_hide);
+    }
+}
+
+/// What comes of rulings.
+fn decided(rulings: &[Ruling]) -> Decided {
+    let of = |ruling: &Ruling| match ruling.effect {
+        RulingEffect::Allows => None,
+        RulingEffect::WouldRefuse(reason) => Some(Decided::Observed(reason)),
+        RulingEffect::Refuses(reason) => Some(denied(reason)),
+    };
+    let refused = rulings.iter().find(|ruling| matches!(ruling.effect, RulingEffect::Refuses(_)));
+    refused.and_then(of).or_else(|| rulings.iter().find_map(of)).unwrap_or(Decided::Allowed)
+}
+
+/// A refusal; one that is our own fault is no decision.
+fn denied(reason: Reason) -> Decided {
+    if reason == Reason::InternalError { Decided::Failed } else { Decided::Denied(reason) }
+}
+
+impl MessageReport {
+    /// What a message says of itself.
+    fn of(message: &Message<'_>) -> Self {
+        let name = message.method();
+        let method = name.as_deref().and_then(Method::lookup);
+        Self {
+            kind: Some(message.kind()),
+            method,
+            other_method: if method.is_none() { name.map(std::borrow::Cow::into_owned) } else { None },
+            id: message.id().map(|id| id.to_owned()),
+            client: message.client_name().map(std::borrow::Cow::into_owned),
+            ..Self::default()
+        }
+    }
+}
+
+impl Observation {
+    pub(super) fn begin(pipeline: &Pipeline, headers: Headers<'_>, kind: PathKind, host: &dyn Host) -> Box<Self> {
+        let path = headers.first(":path").and_then(|target| target.split(|b| *b == b'?').next());
+        Box::new(Self {
+            report: Report {
+                direction: pipeline.settings.direction,
+                endpoint: if kind == PathKind::Endpoint { text(path) } else { None },
+                http_method: match headers.first(":method") {
+                    Some(b"POST") => HttpMethod::Post,
+                    Some(b"GET") => HttpMethod::Get,
+                    Some(b"DELETE") => HttpMethod::Delete,
+                    Some(b"OPTIONS") => HttpMethod::Options,
+                    _ => HttpMethod::Other,
+                },
+                session: text(headers.first("mcp-session-id")),
+                outcome: Outcome::Open,
+                started: host.now(),
+                decided: None,
+                ended: None,
+                request_bytes: 0,
+                parsed_bytes: 0,
+                messages: Vec::new(),
+                response: ResponseReport::default(),
+            },
+            observers: pipeline.observers.iter().map(|observer| observer.open()).collect(),
+            remarks: Remarks::default(),
+        })
+    }
+
+    fn tell(&mut self, moment: &Moment<'_>, host: &mut dyn Host, headers: &KeptHeaders, effects: &mut Effects) {
+        for observer in &mut self.observers {
+            observer.see(moment, &self.report, &mut View::new(&mut *host, headers, effects));
+        }
+    }
+
+    /// The stages have decided on a message.
+    pub(super) fn decided(
+        &mut self,
+        call: &Call<'_>,
+        trace_id: Option<TraceId>,
+        host: &mut dyn Host,
+        headers: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        let mut message = MessageReport {
+            target: Some(call.target.clone().into_owned()),
+            revision: call.revision,
+            trace_id,
+            ..MessageReport::of(call.message)
+        };
+        self.remarks.move_to(&mut message);
+        message.decision = decided(&message.rulings);
+        self.add(message, Some(call), host, headers, effects);
+    }
+
+    /// A message is refused before any stage saw it.
+    pub(super) fn condemned(
+        &mut self,
+        message: Option<&Message<'_>>,
+        reason: Reason,
+        host: &mut dyn Host,
+        headers: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        let mut report = message.map(MessageReport::of).unwrap_or_default();
+        let effect = RulingEffect::Refuses(reason);
+        report.rulings.push(Ruling { stage: ENGINE, on: Phase::Request, effect, rule: None });
+        report.decision = denied(reason);
+        self.add(report, None, host, headers, effects);
+    }
+
+    fn add(
+        &mut self,
+        message: MessageReport,
+        call: Option<&Call<'_>>,
+        host: &mut dyn Host,
+        headers: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        let index = self.report.messages.len();
+        self.report.messages.push(message);
+        self.tell(&Moment::Decided { index, call }, host, headers, effects);
+    }
+
+    /// The server's message, after the stages have seen it.
+    pub(super) fn heard(
+        &mut self,
+        message: &Message<'_>,
+        host: &mut dyn Host,
+        headers: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        match message.kind() {
+            Kind::Response | Kind::Error => {
+                let Some(index) = self.question(message) else { return self.remarks = Remarks::default() };
+                let Some(asked) = self.report.messages.get_mut(index) else { return };
+                asked.answer = Some(AnswerReport { at: host.now(), is: answer(message, asked.method) });
+                self.remarks.move_to(asked);
+                self.tell(&Moment::Answered { index, message }, host, headers, effects);
+            }
+            Kind::Request => {
+                let response = &mut self.report.response;
+                response.requests = response.requests.saturating_add(1);
+                let mut report = MessageReport::of(message);
+                self.remarks.move_to(&mut report);
+                report.decision = decided(&report.rulings);
+                self.tell(&Moment::ServerRequest { message, report: &report }, host, headers, effects);
+            }
+            Kind::Notification => {
+                self.remarks = Remarks::default();
+                let response = &mut self.report.response;
+                let count = match message.method().as_deref() {
+                    Some("notifications/progress") => &mut response.progress,
+                    Some("notifications/cancelled") => &mut response.cancelled,
+                    _ => return,
+                };
+                *count = count.saturating_add(1);
+            }
+        }
+    }
+
+    /// Which request a response answers: the first of its id that has no answer; the only one, for an error that says none.
+    fn question(&self, response: &Message<'_>) -> Option<usize> {
+        let mut open = self.report.messages.iter().enumerate().filter(|(_, m)| m.is_request() && m.answer.is_none());
+        match response.id() {
+            Some(id) => open.find(|(_, m)| m.id.as_ref().is_some_and(|asked| asked.raw() == id.raw())),
+            None => open.next().filter(|_| open.next().is_none()),
+        }
+        .map(|(index, _)| index)
+    }
+
+    /// An event with data came.
+    pub(super) fn event(&mut self, host: &dyn Host) {
+        let response = &mut self.report.response;
+        response.events = response.events.saturating_add(1);
+        if response.first_event.is_none() {
+            response.first_event = Some(host.now());
+        }
+    }
+
+    pub(super) fn response_started(
+        &mut self,
+        headers: Headers<'_>,
+        status: &[u8],
+        end_of_stream: bool,
+        host: &mut dyn Host,
+        kept: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        let report = &mut self.report;
+        report.response.status = std::str::from_utf8(status).ok().and_then(|status| status.parse().ok());
+        report.response.started = Some(host.now());
+        report.response.is_stream = media::media(headers) == Media::EventStream;
+        report.response.is_complete = end_of_stream;
+        if report.session.is_none() {
+            report.session = text(headers.first("mcp-session-id"));
+        }
+        self.tell(&Moment::ResponseStarted, host, kept, effects);
+    }
+
+    pub(super) fn replied(&mut self, reply: &Reply) {
+        self.report.response = ResponseReport {
+            status: Some(reply.status),
+            bytes: reply.body.len() as u64,
+            is_complete: true,
+            ..ResponseReport::default()
+        };
+    }
+}
+
+fn text(value: Option<&[u8]>) -> Option<String> {
+    value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
+}
+
+fn answer(message: &Message<'_>, method: Option<&Method>) -> AnswerKind {
+    if message.kind() == Kind::Error {
+        return AnswerKind::Error { code: message.error_code().and_then(|code| code.parse().ok()) };
+    }
+    let is_call = method.is_some_and(|method| method.name == "tools/call");
+    let text = message.text();
+    let flag = message.result().filter(|_| is_call).and_then(|result| json::member(text, result, "isError"));
+    AnswerKind::Result { is_error: flag.is_some_and(|flag| flag.of(text) == "true") }
+}
+
+impl Exchange {
+    /// Brings the report up to date after an input.
+    pub(super) fn settle(&mut self, over: Over, host: &mut dyn Host, effects: &mut Effects) {
+        let Some(observation) = &mut self.observation else { return };
+        let report = &mut observation.report;
+        report.outcome = self.outcome;
+        if report.decided.is_none() && self.outcome != Outcome::Open {
+            report.decided = Some(host.now());
+            for message in &mut report.messages {
+                match (self.outcome, message.decision) {
+                    (
+                        Outcome::Denied(Reason::InternalError) | Outcome::Failed,
+                        Decided::Allowed | Decided::Observed(_),
+                    ) => {
+                        message.decision = Decided::Failed;
+                    }
+                    (Outcome::Denied(_), Decided::Allowed | Decided::Observed(_)) => {
+                        message.decision = Decided::Denied(Reason::BatchRefused);
+                    }
+                    _ => {}
+                }
+            }
+            let headers = &self.headers;
+            match self.outcome {
+                Outcome::Denied(reason) if observation.report.messages.is_empty() => {
+                    observation.condemned(None, reason, host, headers, effects);
+                }
+                Outcome::Failed if observation.report.messages.is_empty() => {
+                    let undecided = MessageReport { decision: Decided::Failed, ..MessageReport::default() };
+                    observation.add(undecided, None, host, headers, effects);
+                }
+                _ => {}
+            }
+        }
+        if over == Over::No || observation.report.ended.is_some() {
+            return;
+        }
+        if over == Over::Failed {
+            for message in &mut observation.report.messages {
+                message.decision = Decided::Failed;
+            }
+        }
+        observation.report.ended = Some(host.now());
+        observation.tell(&Moment::Ended, host, &self.headers, effects);
+    }
+}
+
+/// Whether the exchange is over after an input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Over {
+    No,
+    Ended,
+    Failed,
+}
