@@ -5,4 +5,5 @@ pub mod clients;
 pub mod conformance;
 pub mod envoy;
 pub mod mcp_server;
+pub mod otlp;
 pub mod proxy;
