@@ -23,6 +23,7 @@ use super::fault::Fault;
 use super::kinds::{Kinds, Typed};
 use super::logic::{Logic, Part};
 use super::operators;
+use super::term::Term;
 use super::words::Words;
 
 /// A checked condition.
@@ -151,7 +152,7 @@ impl Checker<'_> {
         }
         let number = self.plan.parts;
         self.plan.parts = number.saturating_add(1);
-        Logic::Part(Part { expr: lowered, names: self.names, varies: self.varies, number })
+        Logic::Part(Part { term: Term::of(lowered), names: self.names, varies: self.varies, number })
     }
 
     fn both(&mut self, left: &IdedExpr, right: &IdedExpr, sign: &str, of: &str) -> [Logic; 2] {

@@ -12,7 +12,7 @@ use meshward_wire::revision::Revision;
 
 use super::bound;
 use super::check::Plan;
-use super::tree::{self, Index, Object, Place};
+use super::tree::{self, Index, Place};
 use crate::subject::{Direction, Known, Subject};
 
 /// A text of the message, the connection or the request.
@@ -103,19 +103,20 @@ impl<'s> Document<'s> {
         Self { known, index: OnceLock::new() }
     }
 
-    fn value<'b>(&'b self) -> Option<Box<dyn Val + 'b>> {
+    /// Where it stands. `None`: it is not known, or too long for the bound.
+    fn place(&self) -> Option<Place<'_>> {
         match self.known {
             Known::Unknown => None,
-            Known::Absent => Some(Box::new(Object::new(Place::Text("{}")))),
+            Known::Absent => Some(Place::Text("{}")),
             Known::Json(text) => {
                 let text = text.trim_ascii();
                 if !text.starts_with('{') {
-                    return tree::value(Place::Text(text)).ok();
+                    return Some(Place::Text(text));
                 }
                 if self.index.get().is_none() {
                     bound::read(text.len()).ok()?;
                 }
-                Some(Box::new(Object::new(Place::Indexed(self.index.get_or_init(|| Index::new(text))))))
+                Some(Place::Indexed(self.index.get_or_init(|| Index::new(text))))
             }
         }
     }
@@ -180,16 +181,29 @@ impl<'s> Facts<'s> {
         })
     }
 
-    fn root<'b>(&'b self, root: Root) -> Option<Box<dyn Val + 'b>> {
+    /// Where a root stands. Header fields stand apart from one another.
+    fn place(&self, root: Root) -> Option<Place<'_>> {
         match root {
-            Root::Args => self.args.value(),
-            Root::Meta => self.meta.value(),
-            Root::Claims => Some(Box::new(Object::new(match &self.subject.caller.claims {
-                Some(claims) => Place::Claims(claims),
-                None => Place::Text("{}"),
-            }))),
-            Root::Headers => all_headers(self.subject.request.headers),
+            Root::Args => self.args.place(),
+            Root::Meta => self.meta.place(),
+            Root::Claims => Some(self.subject.caller.claims.as_ref().map_or(Place::Text("{}"), Place::Claims)),
+            Root::Headers => None,
         }
+    }
+
+    fn root(&self, root: Root) -> Option<Box<dyn Val + '_>> {
+        match root {
+            Root::Headers => all_headers(self.subject.request.headers),
+            root => tree::value(self.place(root)?).ok(),
+        }
+    }
+
+    fn member(&self, root: Root, path: &[String]) -> Option<Box<dyn Val + '_>> {
+        let mut place = self.place(root)?;
+        for key in path {
+            place = place.member(key).ok()??;
+        }
+        tree::value(place).ok()
     }
 }
 
@@ -218,12 +232,19 @@ fn all_headers<'b>(headers: &'b KeptHeaders) -> Option<Box<dyn Val + 'b>> {
 pub(super) enum Variable {
     Field(Field),
     Root(Root),
+    /// A member of a root, or of a member of it and so on, by the names on the way.
+    Member(Root, Vec<String>),
     /// A header field, by its name.
     Header(String),
     /// Whether there is this header field.
     HasHeader(String),
     /// A value of the condition's own.
     Constant(usize),
+}
+
+/// The place of a variable in its plan, by its name in an expression.
+pub(super) fn place_of(name: &str) -> Option<usize> {
+    name.strip_prefix('@')?.parse().ok()
 }
 
 /// The variables of a plan: it names them by `@` and their places here. By themselves they give its constants alone.
@@ -239,7 +260,7 @@ impl<'b> Constants<'b> {
     }
 
     fn variable(&self, name: &str) -> Option<&'b Variable> {
-        self.variables.get(name.strip_prefix('@')?.parse::<usize>().ok()?)
+        self.variables.get(place_of(name)?)
     }
 
     fn value(&self, place: usize) -> Option<CowVal<'b, 'b>> {
@@ -269,6 +290,7 @@ impl VariableResolver for Scope<'_> {
         Some(match self.constants.variable(name)? {
             Variable::Field(field) => CowVal::owned(CelString::from(self.facts.field(*field)?)),
             Variable::Root(root) => CowVal::Owned(self.facts.root(*root)?),
+            Variable::Member(root, path) => CowVal::Owned(self.facts.member(*root, path)?),
             Variable::Header(name) => CowVal::owned(CelString::from(headers.text(name)?)),
             Variable::HasHeader(name) => CowVal::owned(CelBool::from(headers.all(name).next().is_some())),
             Variable::Constant(place) => self.constants.value(*place)?,

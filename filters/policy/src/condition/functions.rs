@@ -55,7 +55,14 @@ const STRINGS: Kinds = NUMBER_OR_TEXT.or(Kinds::BOOL).or(Kinds::BYTES);
 
 /// Every function.
 pub(super) const SIGNATURES: [Signature; 23] = [
-    Signature { name: "size", instead: None, form: Form::Both, takes: &[SIZED], optional: 0, gives: Kinds::INT },
+    Signature {
+        name: "size",
+        instead: Some("@size"),
+        form: Form::Both,
+        takes: &[SIZED],
+        optional: 0,
+        gives: Kinds::INT,
+    },
     global("int", &[NUMBER_OR_TEXT], Kinds::INT),
     global("uint", &[NUMBER_OR_TEXT], Kinds::UINT),
     global("double", &[NUMBER_OR_TEXT], Kinds::DOUBLE),
@@ -92,7 +99,7 @@ pub(super) fn environment() -> Result<Arc<Env>, DeclarationError> {
     static ENVIRONMENT: LazyLock<Result<Arc<Env>, DeclarationError>> = LazyLock::new(|| {
         let mut env = Env::default().with_optional_support(false).with_stdlib();
         env.add_extension(extensions::strings)?;
-        for (name, function) in operators::FUNCTIONS {
+        for (name, _, function) in operators::COMPARISONS {
             env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], function)?;
         }
         for (name, least, most, function) in text::FUNCTIONS {

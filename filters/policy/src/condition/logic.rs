@@ -1,13 +1,19 @@
-//! The outer shape of a condition, in sets of values: `&&`, `||`, `!` and `?:` over parts that the crate evaluates.
+//! The outer shape of a condition, in sets of values: `&&`, `||`, `!` and `?:` over parts that are evaluated term by term.
 //!
 //! A part that names something unknown is unknown as a whole. `&&` and `||` do not depend on the order of their
 //! operands: one that decides makes up for one that fails or is not known (CEL specification, "Logical Operators").
 
+use std::cell::OnceCell;
+use std::sync::Arc;
+
 use cel::common::types::CelBool;
-use cel::{Context, IdedExpr, Value};
+use cel::common::value::CowVal;
+use cel::context::VariableResolver;
+use cel::{Context, Env, ExecutionError, Value};
 
 use super::bound;
 use super::environment::Unknowns;
+use super::term::Term;
 use crate::truth::Truth;
 
 #[derive(Debug)]
@@ -19,10 +25,10 @@ pub(super) enum Logic {
     Conditional(Box<[Logic; 3]>),
 }
 
-/// What the crate evaluates.
+/// What is evaluated as a whole.
 #[derive(Debug, Default)]
 pub(super) struct Part {
-    pub(super) expr: IdedExpr,
+    pub(super) term: Term,
     /// What it names that may not be known.
     pub(super) names: Unknowns,
     /// Whether it names anything of a message; otherwise it has one value for ever.
@@ -32,8 +38,11 @@ pub(super) struct Part {
 }
 
 /// One evaluation of a condition.
-pub(super) struct Evaluation<'e, 'v> {
-    context: Context<'e, 'v>,
+pub(super) struct Evaluation<'v> {
+    env: &'v Arc<Env>,
+    variables: &'v dyn VariableResolver,
+    /// Made when the crate first has something to evaluate.
+    context: OnceCell<Context<'v, 'v>>,
     unknowns: Unknowns,
     /// There is no message: only constants are known.
     no_message: bool,
@@ -41,9 +50,14 @@ pub(super) struct Evaluation<'e, 'v> {
     found: Vec<Option<Truth>>,
 }
 
-impl<'e, 'v> Evaluation<'e, 'v> {
-    pub(super) fn new(context: Context<'e, 'v>, unknowns: Unknowns, parts: usize) -> Self {
-        Self { context, unknowns, no_message: false, found: vec![None; parts] }
+impl<'v> Evaluation<'v> {
+    pub(super) fn new(
+        env: &'v Arc<Env>,
+        variables: &'v dyn VariableResolver,
+        unknowns: Unknowns,
+        parts: usize,
+    ) -> Self {
+        Self { env, variables, context: OnceCell::new(), unknowns, no_message: false, found: vec![None; parts] }
     }
 
     /// The values it can have, whatever the message is.
@@ -104,17 +118,43 @@ impl<'e, 'v> Evaluation<'e, 'v> {
         if let Some(Some(found)) = self.found.get(part.number) {
             return *found;
         }
-        let value = Value::resolve_val(&part.expr, &self.context);
-        let answer = value.ok().and_then(|value| value.downcast_ref::<CelBool>().map(|answer| *answer.inner()));
+        let answer = self.holds(&part.term);
         let truth = match answer {
             _ if bound::take_failed() => Truth::ERROR,
-            Some(true) => Truth::TRUE,
-            Some(false) => Truth::FALSE,
-            None => Truth::ERROR,
+            Ok(holds) => holds.into(),
+            Err(_) => Truth::ERROR,
         };
         if let Some(found) = self.found.get_mut(part.number) {
             *found = Some(truth);
         }
         truth
+    }
+
+    fn holds(&self, term: &Term) -> Result<bool, ExecutionError> {
+        if let Term::Comparison(comparison, terms) = term {
+            let [left, right] = terms.as_slice() else { return Err(bound::error()) };
+            return comparison(self.value(left)?.as_ref(), self.value(right)?.as_ref());
+        }
+        let value = self.value(term)?;
+        value.downcast_ref::<CelBool>().map(|answer| *answer.inner()).ok_or_else(bound::error)
+    }
+
+    fn value<'e>(&'e self, term: &'e Term) -> Result<CowVal<'e, 'v>, ExecutionError> {
+        match term {
+            Term::Literal(literal) => Ok(literal.to_val()),
+            Term::Variable(name) => self.variables.resolve(name).ok_or_else(bound::error),
+            Term::Comparison(..) => Ok(CowVal::owned(CelBool::from(self.holds(term)?))),
+            Term::Call(function, terms) => {
+                let values = terms.iter().map(|term| self.value(term)).collect::<Result<_, _>>()?;
+                function(values)
+            }
+            Term::Other(expr) => Value::resolve_val(expr, self.context.get_or_init(|| self.new_context())),
+        }
+    }
+
+    fn new_context(&self) -> Context<'v, 'v> {
+        let mut context = Context::with_env(Arc::clone(self.env));
+        context.set_variable_resolver(self.variables);
+        context
     }
 }

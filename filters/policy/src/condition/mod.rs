@@ -13,6 +13,7 @@ mod functions;
 mod kinds;
 mod logic;
 mod operators;
+mod term;
 mod text;
 mod tree;
 mod words;
@@ -20,8 +21,8 @@ mod words;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
+use cel::Env;
 use cel::parser::PrattParser;
-use cel::{Context, Env};
 use meshward_engine::HeaderDemand;
 
 use self::check::Plan;
@@ -87,18 +88,15 @@ impl Condition {
     pub fn evaluate(&self, subject: &Subject<'_>) -> Truth {
         let facts = Facts::of(subject);
         let scope = Scope { facts: &facts, constants: Constants::of(&self.plan) };
-        let mut context = Context::with_env(Arc::clone(&self.env));
-        context.set_variable_resolver(&scope);
-        Evaluation::new(context, facts.unknowns(), self.plan.parts).run(&self.plan.logic)
+        Evaluation::new(&self.env, &scope, facts.unknowns(), self.plan.parts).run(&self.plan.logic)
     }
 
     /// The values it can have at most, by its constants alone: [`Truth::FALSE`] never holds, whatever the message is.
     #[must_use]
     pub fn at_most(&self) -> Truth {
         let constants = Constants::of(&self.plan);
-        let mut context = Context::with_env(Arc::clone(&self.env));
-        context.set_variable_resolver(&constants);
-        Evaluation::new(context, Unknowns::default(), self.plan.parts).run_without_message(&self.plan.logic)
+        Evaluation::new(&self.env, &constants, Unknowns::default(), self.plan.parts)
+            .run_without_message(&self.plan.logic)
     }
 }
 

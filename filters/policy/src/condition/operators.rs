@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 
 use cel::ExecutionError;
 use cel::common::ast::operators;
+use cel::common::functions::Function;
 use cel::common::types::{CelBool, CelBytes, CelDouble, CelInt, CelString, CelUInt, Kind};
 use cel::common::value::{CowVal, Val};
 
@@ -89,46 +90,64 @@ impl Operator {
     }
 }
 
-/// The functions that stand in for operators.
-pub(super) const FUNCTIONS: [(&str, cel::common::functions::Function); 7] = [
-    ("@equal", |pair| answer(equal(&pair)?)),
-    ("@differ", |pair| answer(!equal(&pair)?)),
-    ("@less", |pair| answer(order(&pair)?.is_some_and(Ordering::is_lt))),
-    ("@at_most", |pair| answer(order(&pair)?.is_some_and(Ordering::is_le))),
-    ("@greater", |pair| answer(order(&pair)?.is_some_and(Ordering::is_gt))),
-    ("@at_least", |pair| answer(order(&pair)?.is_some_and(Ordering::is_ge))),
-    ("@within", |pair| answer(is_within(&pair)?)),
+/// Whether two values compare so.
+pub(super) type Comparison = fn(&dyn Val, &dyn Val) -> Result<bool, ExecutionError>;
+
+/// The comparisons that stand in for operators, and the same as functions, for where the crate evaluates.
+pub(super) const COMPARISONS: [(&str, Comparison, Function); 7] = [
+    ("@equal", equal, |pair| answer(&pair, equal)),
+    ("@differ", differ, |pair| answer(&pair, differ)),
+    ("@less", less, |pair| answer(&pair, less)),
+    ("@at_most", at_most, |pair| answer(&pair, at_most)),
+    ("@greater", greater, |pair| answer(&pair, greater)),
+    ("@at_least", at_least, |pair| answer(&pair, at_least)),
+    ("@within", is_within, |pair| answer(&pair, is_within)),
 ];
 
-fn answer<'b, 'v>(answer: bool) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    Ok(CowVal::owned(CelBool::from(answer)))
-}
-
-fn two<'p, 'v>(pair: &'p [CowVal<'_, 'v>]) -> Result<(&'p (dyn Val + 'v), &'p (dyn Val + 'v)), ExecutionError> {
+fn answer<'b, 'v>(pair: &[CowVal<'_, '_>], comparison: Comparison) -> Result<CowVal<'b, 'v>, ExecutionError> {
     match pair {
-        [left, right] => Ok((left.as_ref(), right.as_ref())),
+        [left, right] => Ok(CowVal::owned(CelBool::from(comparison(left.as_ref(), right.as_ref())?))),
         _ => Err(bound::error()),
     }
 }
 
-fn equal(pair: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
-    let (left, right) = two(pair)?;
+fn equal(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
     equal_within(left, right, MAX_NESTING)
+}
+
+fn differ(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
+    equal(left, right).map(|equal| !equal)
+}
+
+fn less(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
+    Ok(order(left, right)?.is_some_and(Ordering::is_lt))
+}
+
+fn at_most(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
+    Ok(order(left, right)?.is_some_and(Ordering::is_le))
+}
+
+fn greater(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
+    Ok(order(left, right)?.is_some_and(Ordering::is_gt))
+}
+
+fn at_least(left: &dyn Val, right: &dyn Val) -> Result<bool, ExecutionError> {
+    Ok(order(left, right)?.is_some_and(Ordering::is_ge))
 }
 
 /// Values of different types are not equal, but for numbers.
 fn equal_within(left: &dyn Val, right: &dyn Val, levels: usize) -> Result<bool, ExecutionError> {
     bound::spend(1)?;
-    if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
-        return Ok(left.compare(right) == Some(Ordering::Equal));
-    }
-    if let Some(ordering) = order_texts(left, right)? {
-        return Ok(ordering.is_eq());
-    }
     match (left.get_type().kind(), right.get_type().kind()) {
+        (Kind::String, Kind::String) | (Kind::Bytes, Kind::Bytes) => {
+            Ok(order_texts(left, right)?.is_some_and(Ordering::is_eq))
+        }
         (Kind::List, Kind::List) => equal_lists(left, right, levels.checked_sub(1).ok_or_else(bound::error)?),
         (Kind::Map, Kind::Map) => equal_maps(left, right, levels.checked_sub(1).ok_or_else(bound::error)?),
-        (left_kind, right_kind) => Ok(left_kind == right_kind && left.equals(right)),
+        (left_kind, right_kind) => match (Number::of(left), Number::of(right)) {
+            (Some(left), Some(right)) => Ok(left.compare(right) == Some(Ordering::Equal)),
+            _ => Ok(left_kind == right_kind && left.equals(right)),
+        },
     }
 }
 
@@ -165,8 +184,7 @@ fn equal_maps(left: &dyn Val, right: &dyn Val, levels: usize) -> Result<bool, Ex
 }
 
 /// `None` beside a NaN.
-fn order(pair: &[CowVal<'_, '_>]) -> Result<Option<Ordering>, ExecutionError> {
-    let (left, right) = two(pair)?;
+fn order(left: &dyn Val, right: &dyn Val) -> Result<Option<Ordering>, ExecutionError> {
     if let (Some(left), Some(right)) = (Number::of(left), Number::of(right)) {
         return Ok(left.compare(right));
     }
@@ -190,8 +208,7 @@ fn order_texts(left: &dyn Val, right: &dyn Val) -> Result<Option<Ordering>, Exec
 }
 
 /// `x in list`, `key in map`
-fn is_within(pair: &[CowVal<'_, '_>]) -> Result<bool, ExecutionError> {
-    let (wanted, container) = two(pair)?;
+fn is_within(wanted: &dyn Val, container: &dyn Val) -> Result<bool, ExecutionError> {
     if container.get_type().kind() == Kind::Map {
         bound::spend(1)?;
         return match container.as_indexer().ok_or_else(bound::error)?.get(wanted) {
@@ -217,13 +234,12 @@ enum Number {
 
 impl Number {
     fn of(value: &dyn Val) -> Option<Self> {
-        if let Some(value) = value.downcast_ref::<CelInt>() {
-            return Some(Self::Integer(i128::from(*value.inner())));
+        match value.get_type().kind() {
+            Kind::Int => value.downcast_ref::<CelInt>().map(|value| Self::Integer(i128::from(*value.inner()))),
+            Kind::UInt => value.downcast_ref::<CelUInt>().map(|value| Self::Integer(i128::from(*value.inner()))),
+            Kind::Double => value.downcast_ref::<CelDouble>().map(|value| Self::Double(*value.inner())),
+            _ => None,
         }
-        if let Some(value) = value.downcast_ref::<CelUInt>() {
-            return Some(Self::Integer(i128::from(*value.inner())));
-        }
-        value.downcast_ref::<CelDouble>().map(|value| Self::Double(*value.inner()))
     }
 
     /// By their mathematical values; `None` beside a NaN.

@@ -10,7 +10,8 @@ use regex_lite::{Regex, RegexBuilder};
 use super::bound::{self, MAX_PATTERN};
 
 /// The functions, with how many arguments each takes at least and at most.
-pub(super) const FUNCTIONS: [(&str, usize, usize, Function); 7] = [
+pub(super) const FUNCTIONS: [(&str, usize, usize, Function); 8] = [
+    ("@size", 1, 1, size),
     ("@matches", 2, 2, matches),
     ("@replace", 3, 4, replace),
     ("@split", 2, 3, split),
@@ -95,6 +96,14 @@ fn steps<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, E
     let value = arguments.pop().ok_or_else(bound::error)?;
     bound::weigh(value.as_ref())?;
     Ok(value)
+}
+
+/// Of whatever has a size: in code points, bytes, elements or members. What stands in JSON text is paid for where it is
+/// counted.
+fn size<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
+    let value = arguments.first().ok_or_else(bound::error)?;
+    bound::read(value.downcast_ref::<CelString<'_>>().map_or(0, |text| text.len()))?;
+    Ok(CowVal::owned(value.as_sizer().ok_or_else(bound::error)?.size()))
 }
 
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

@@ -24,6 +24,26 @@ pub(super) enum Place<'t> {
     Claims(&'t serde_json::Map<String, serde_json::Value>),
 }
 
+impl<'t> Place<'t> {
+    /// Where the value of a member stands; nowhere if this is no object.
+    pub(super) fn member(self, key: &str) -> Result<Option<Self>, ExecutionError> {
+        Ok(match self {
+            Self::Text(text) => {
+                let found = json::members(text, whole(text)).find(|member| is_key(member.key.of(text), key));
+                bound::read(found.map_or(text.len(), |member| member.value.end))?;
+                found.map(|member| Self::Text(member.value.of(text)))
+            }
+            Self::Indexed(index) => {
+                bound::spend(index.members.len() / 16)?;
+                let found = index.members.iter().find(|member| is_key(member.key.of(index.text), key));
+                found.map(|member| Self::Text(member.value.of(index.text)))
+            }
+            Self::Claims(members) => members.get(key).map(Self::Claim),
+            Self::Claim(claim) => claim.get(key).map(Self::Claim),
+        })
+    }
+}
+
 /// An object with the places of its members: for `args` and `meta`, which conditions look into more than once.
 #[derive(Debug)]
 pub(super) struct Index<'t> {
@@ -193,24 +213,6 @@ impl<'t> Object<'t> {
         })
     }
 
-    /// Where the value of a member stands.
-    fn find(&self, key: &str) -> Result<Option<Place<'t>>, ExecutionError> {
-        Ok(match self.place {
-            Place::Text(text) => {
-                let found = json::members(text, whole(text)).find(|member| is_key(member.key.of(text), key));
-                bound::read(found.map_or(text.len(), |member| member.value.end))?;
-                found.map(|member| Place::Text(member.value.of(text)))
-            }
-            Place::Indexed(index) => {
-                bound::spend(index.members.len() / 16)?;
-                let found = index.members.iter().find(|member| is_key(member.key.of(index.text), key));
-                found.map(|member| Place::Text(member.value.of(index.text)))
-            }
-            Place::Claims(members) => members.get(key).map(Place::Claim),
-            Place::Claim(_) => None,
-        })
-    }
-
     /// The text of a key; `None` for what is no string, and so no key of a JSON object.
     fn key(key: &dyn Val) -> Option<&str> {
         key.downcast_ref::<CelString<'_>>().map(|key| key.inner())
@@ -358,7 +360,7 @@ impl Indexer for Object<'_> {
         Self: 'v,
     {
         let found = match Self::key(key) {
-            Some(key) => self.find(key)?,
+            Some(key) => self.place.member(key)?,
             None => None,
         };
         match found {

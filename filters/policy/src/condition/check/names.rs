@@ -131,7 +131,22 @@ impl Checker<'_> {
             let select = SelectExpr { operand: Box::new(value), field: field.to_owned(), test: true };
             return (expr(Expr::Select(select)), Typed::of(Kinds::BOOL));
         }
-        (call(signs::INDEX, vec![value, text(field)]), typed.inside())
+        match self.member_of(&value, field) {
+            Some(variable) => (self.variable(variable), typed.inside()),
+            None => (call(signs::INDEX, vec![value, text(field)]), typed.inside()),
+        }
+    }
+
+    /// The member of a root, or of a member of one, as a variable: found without a value for what is on the way.
+    fn member_of(&self, lowered: &IdedExpr, field: &str) -> Option<Variable> {
+        let Expr::Ident(name) = &lowered.expr else { return None };
+        let (root, mut path) = match self.plan.variables.get(environment::place_of(name)?)? {
+            Variable::Root(root) if *root != Root::Headers => (*root, Vec::new()),
+            Variable::Member(root, path) => (*root, path.clone()),
+            _ => return None,
+        };
+        path.push(field.to_owned());
+        Some(Variable::Member(root, path))
     }
 
     pub(super) fn has(&mut self, select: &SelectExpr) -> Lowered {
