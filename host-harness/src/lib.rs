@@ -31,5 +31,5 @@ pub use host::metrics::{HistogramSnapshot, MetricsSnapshot};
 pub use host::random::Random;
 pub use host::{Host, HostOptions, HostStats};
 pub use module::{Module, ModuleError, Optimize};
-pub use properties::{Properties, PropertyValue};
+pub use properties::{Properties, PropertyValue, filter_metadata};
 pub use worker::{StartError, StreamInfo, Worker};

@@ -3,6 +3,10 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
+use prost::Message as _;
+use prost_types::value::Kind;
+use prost_types::{ListValue, Struct, Value as Proto};
+use serde_json::{Map, Value};
 
 /// What the proxy knows about a stream beyond its headers, by path: `["source", "address"]`,
 /// `["connection", "uri_san_peer_certificate"]`, `["metadata", "filter_metadata", "envoy.filters.http.jwt_authn", …]`.
@@ -101,4 +105,35 @@ impl From<f64> for PropertyValue {
     fn from(double: f64) -> Self {
         Self::Double(double)
     }
+}
+
+/// Envoy's property `metadata`: an `envoy.config.core.v3.Metadata` with one key in one namespace, such as the payload of a
+/// token that its JWT filter has verified.
+#[must_use]
+pub fn filter_metadata(namespace: &str, key: &str, payload: &Map<String, Value>) -> Vec<u8> {
+    let payload = Proto { kind: Some(Kind::StructValue(structure(payload))) };
+    let members = Struct { fields: [(key.to_owned(), payload)].into() };
+    Metadata { filter_metadata: [(namespace.to_owned(), members)].into() }.encode_to_vec()
+}
+
+#[derive(Clone, PartialEq, prost::Message)]
+struct Metadata {
+    #[prost(btree_map = "string, message", tag = "1")]
+    filter_metadata: BTreeMap<String, Struct>,
+}
+
+fn structure(members: &Map<String, Value>) -> Struct {
+    Struct { fields: members.iter().map(|(name, value)| (name.clone(), proto(value))).collect() }
+}
+
+fn proto(value: &Value) -> Proto {
+    let kind = match value {
+        Value::Null => Kind::NullValue(0),
+        Value::Bool(bool) => Kind::BoolValue(*bool),
+        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
+        Value::String(text) => Kind::StringValue(text.clone()),
+        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto).collect() }),
+        Value::Object(members) => Kind::StructValue(structure(members)),
+    };
+    Proto { kind: Some(kind) }
 }

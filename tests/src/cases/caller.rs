@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use anyhow::{Result, ensure};
-use prost::Message;
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value as Proto};
+use host_harness::filter_metadata;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -88,7 +86,7 @@ impl Caller {
             set(&["connection", "uri_san_peer_certificate"], peer.clone().into());
         }
         if let Some(claims) = &self.jwt {
-            set(&["metadata"], metadata(claims));
+            set(&["metadata"], filter_metadata(JWT_AUTHN, JWT_PAYLOAD, claims));
         }
         for (key, text) in &self.filter_state {
             set(&["filter_state", key], text.clone().into());
@@ -101,33 +99,4 @@ impl Caller {
 fn forwarded(request: &Request) -> Option<IpAddr> {
     let mut lines = request.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("x-forwarded-for"));
     lines.next_back()?.1.rsplit(',').next()?.trim().parse().ok()
-}
-
-/// `envoy.config.core.v3.Metadata`.
-#[derive(Clone, PartialEq, Message)]
-struct Metadata {
-    #[prost(btree_map = "string, message", tag = "1")]
-    filter_metadata: BTreeMap<String, Struct>,
-}
-
-fn metadata(claims: &Map<String, Value>) -> Vec<u8> {
-    let payload = Proto { kind: Some(Kind::StructValue(structure(claims))) };
-    let namespace = Struct { fields: [(JWT_PAYLOAD.to_owned(), payload)].into() };
-    Metadata { filter_metadata: [(JWT_AUTHN.to_owned(), namespace)].into() }.encode_to_vec()
-}
-
-fn structure(members: &Map<String, Value>) -> Struct {
-    Struct { fields: members.iter().map(|(name, value)| (name.clone(), proto(value))).collect() }
-}
-
-fn proto(value: &Value) -> Proto {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(bool) => Kind::BoolValue(*bool),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto).collect() }),
-        Value::Object(members) => Kind::StructValue(structure(members)),
-    };
-    Proto { kind: Some(kind) }
 }

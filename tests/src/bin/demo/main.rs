@@ -23,6 +23,7 @@ policy:
   default: deny
   rules:
     - { name: harmless, effect: allow, tools: [test_simple_text, \"test_tool_*\"] }
+    - { name: known-people, effect: allow, tools: [json_schema_2020_12_tool], when: 'args.name in [\"Ada\", \"Grace\"]' }
     - { name: no-logging, effect: deny, tools: [\"*_logging\"] }
 ";
 

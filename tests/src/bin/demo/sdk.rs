@@ -27,12 +27,14 @@ impl ClientHandler for Client {
     }
 }
 
-/// A tool, and the reason for which it is expected to be refused.
-const CALLS: [(&str, &str); 4] = [
-    ("test_simple_text", ""),
-    ("test_tool_with_progress", ""),
-    ("test_tool_with_logging", "denied"),
-    ("test_sampling", "denied"),
+/// A tool, its argument `name`, and the reason for which the call is expected to be refused.
+const CALLS: [(&str, &str, &str); 6] = [
+    ("test_simple_text", "", ""),
+    ("test_tool_with_progress", "", ""),
+    ("json_schema_2020_12_tool", "Ada", ""),
+    ("json_schema_2020_12_tool", "Mallory", "denied"),
+    ("test_tool_with_logging", "", "denied"),
+    ("test_sampling", "", "denied"),
 ];
 
 pub(crate) async fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
@@ -43,20 +45,30 @@ pub(crate) async fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
         let (begin, arrivals) = (client.begin, Arc::clone(&client.arrivals));
         let transport = StreamableHttpClientTransport::from_uri(proxy.url());
         let client = client.serve_with_lifecycle(transport, lifecycle).await?;
-        let tools = client.list_tools(None).await?.tools.len();
+        let tools: Vec<_> = client.list_tools(None).await?.tools.into_iter().map(|tool| tool.name).collect();
         rows.push(Row {
             sent: format!("{mode}: tools/list"),
             decided: "allowed",
-            why: String::new(),
-            seen: format!("{tools} tools"),
-            expected: tools > 0,
+            why: "filtered by the same rules".to_owned(),
+            seen: format!("{} tools: {}", tools.len(), tools.join(", ")),
+            // What some arguments are good enough for is listed; what is never allowed is not.
+            expected: CALLS.iter().all(|(name, argument, reason)| {
+                tools.iter().any(|tool| tool == name) == (reason.is_empty() || !argument.is_empty())
+            }),
         });
-        for (tool, reason) in CALLS {
+        for (tool, argument, reason) in CALLS {
             if let Ok(mut arrivals) = arrivals.lock() {
                 arrivals.clear();
             }
             let started = begin.elapsed().as_millis();
-            let result = client.call_tool(CallToolRequestParams::new(tool)).await;
+            let mut call = CallToolRequestParams::new(tool);
+            let mut sent = format!("{mode}: tools/call {tool}");
+            if !argument.is_empty() {
+                let arguments = serde_json::json!({ "name": argument });
+                sent = format!("{sent} {arguments}");
+                call.arguments = arguments.as_object().cloned();
+            }
+            let result = client.call_tool(call).await;
             let ended = begin.elapsed().as_millis();
             let arrivals = arrivals.lock().map(|arrivals| arrivals.clone()).unwrap_or_default();
             // The server reports every 50 ms: events that were held back would come at once.
@@ -64,7 +76,7 @@ pub(crate) async fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
                 arrivals.last().zip(arrivals.first()).is_none_or(|(last, first)| last.saturating_sub(*first) >= 50);
             let mut row = row(
                 proxy,
-                format!("{mode}: tools/call {tool}"),
+                sent,
                 reason,
                 result.map(|result| {
                     let text =

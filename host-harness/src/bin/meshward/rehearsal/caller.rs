@@ -3,11 +3,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
+use host_harness::filter_metadata;
 use meshward_engine::{Host, StoreError};
 use meshward_identity::IdentityConfig;
-use prost::Message;
-use prost_types::value::Kind;
-use prost_types::{ListValue, Struct, Value as Proto};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
@@ -50,7 +48,8 @@ impl World {
             set(place, SocketAddr::new(source, 50_000).to_string().into());
         }
         if let Some(claims) = &caller.jwt {
-            properties.push((vec!["metadata".to_owned()], metadata(claims, identity)));
+            let key = identity.jwt.payload.as_deref().unwrap_or("payload");
+            properties.push((vec!["metadata".to_owned()], filter_metadata(&identity.jwt.metadata, key, claims)));
         }
         Self { properties }
     }
@@ -76,34 +75,4 @@ impl Host for World {
     fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
         Err(StoreError::Refused)
     }
-}
-
-/// `envoy.config.core.v3.Metadata`, as a proxy's JWT filter fills it.
-#[derive(Clone, PartialEq, Message)]
-struct Metadata {
-    #[prost(btree_map = "string, message", tag = "1")]
-    filter_metadata: BTreeMap<String, Struct>,
-}
-
-fn metadata(claims: &Map<String, Value>, identity: &IdentityConfig) -> Vec<u8> {
-    let payload = Proto { kind: Some(Kind::StructValue(structure(claims))) };
-    let key = identity.jwt.payload.clone().unwrap_or_else(|| "payload".to_owned());
-    let namespace = Struct { fields: [(key, payload)].into() };
-    Metadata { filter_metadata: [(identity.jwt.metadata.clone(), namespace)].into() }.encode_to_vec()
-}
-
-fn structure(members: &Map<String, Value>) -> Struct {
-    Struct { fields: members.iter().map(|(name, value)| (name.clone(), proto(value))).collect() }
-}
-
-fn proto(value: &Value) -> Proto {
-    let kind = match value {
-        Value::Null => Kind::NullValue(0),
-        Value::Bool(bool) => Kind::BoolValue(*bool),
-        Value::Number(number) => Kind::NumberValue(number.as_f64().unwrap_or(f64::NAN)),
-        Value::String(text) => Kind::StringValue(text.clone()),
-        Value::Array(values) => Kind::ListValue(ListValue { values: values.iter().map(proto).collect() }),
-        Value::Object(members) => Kind::StructValue(structure(members)),
-    };
-    Proto { kind: Some(kind) }
 }
