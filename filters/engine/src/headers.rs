@@ -88,6 +88,11 @@ struct Line {
 }
 
 impl KeptHeaders {
+    /// None yet, with room for what most requests have.
+    pub(crate) fn new() -> Self {
+        Self { bytes: Vec::with_capacity(256), lines: Vec::with_capacity(8) }
+    }
+
     pub(crate) fn push(&mut self, name: &[u8], value: &[u8]) {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(name);

@@ -114,10 +114,10 @@ impl StageExchange for PolicyExchange {
         self.asks_for_list |= ListKind::of_method(&method).is_some();
         self.initializes |= method == "initialize";
         let session = scope.headers.all("mcp-session-id").next();
-        self.client = call.message.client_name().map(String::from).or_else(|| {
-            let session = session.filter(|_| self.shared.policy.wants_client)?;
-            sessions::client_of(&*scope.host, session)
-        });
+        if self.shared.policy.wants_client {
+            let said = call.message.client_name().map(String::from);
+            self.client = said.or_else(|| sessions::client_of(&*scope.host, session?));
+        }
         let text = call.message.text();
         let shared = Rc::clone(&self.shared);
         let subject = Subject {

@@ -4,8 +4,8 @@
 /// only visible ASCII, space and tab are allowed (MCP 2026-07-28, Streamable HTTP, Value Encoding; RFC 9110, section 5.5).
 pub(crate) fn text(value: &[u8]) -> Option<&str> {
     let allowed = value.iter().all(|&byte| matches!(byte, b'\t' | b' '..=b'~'));
-    let text = if allowed { std::str::from_utf8(value).ok()? } else { return None };
-    Some(text.trim_matches([' ', '\t']))
+    // Of what counts as white space in ASCII, nothing else is left.
+    if allowed { std::str::from_utf8(value.trim_ascii()).ok() } else { None }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::field;
 use crate::json::{number, unescape};
 use crate::method::Method;
 use crate::refusal::Reason;
-use crate::revision::{self, Revision};
+use crate::revision::{Revision, VersionHeader};
 
 /// Bound of one mirrored header's value in bytes, before anything is decoded. The longest name that is read from a body
 /// fits in, in base64 too.
@@ -23,8 +23,6 @@ pub const MAX_VALUE_BYTES: usize = 12 * 1024;
 /// Bound of how many mirrored headers one request may have.
 pub const MAX_HEADERS: usize = 64;
 
-const METHOD: &[u8] = b"mcp-method";
-const NAME: &[u8] = b"mcp-name";
 const PARAM_PREFIX: &[u8] = b"mcp-param-";
 
 /// Which mirrored header.
@@ -44,14 +42,18 @@ impl Header {
     /// Which one a field name is, in any case.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
-        let prefix = name.get(..PARAM_PREFIX.len());
-        if name.eq_ignore_ascii_case(revision::HEADER.as_bytes()) {
+        // All of them begin alike, and most fields do not.
+        let (first, rest) = name.split_first_chunk::<4>()?;
+        if !first.eq_ignore_ascii_case(b"mcp-") {
+            return None;
+        }
+        if rest.eq_ignore_ascii_case(b"protocol-version") {
             Some(Self::ProtocolVersion)
-        } else if name.eq_ignore_ascii_case(METHOD) {
+        } else if rest.eq_ignore_ascii_case(b"method") {
             Some(Self::Method)
-        } else if name.eq_ignore_ascii_case(NAME) {
+        } else if rest.eq_ignore_ascii_case(b"name") {
             Some(Self::Name)
-        } else if prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PARAM_PREFIX)) {
+        } else if rest.first_chunk::<6>().is_some_and(|rest| rest.eq_ignore_ascii_case(b"param-")) {
             Some(Self::Param)
         } else {
             None
@@ -130,63 +132,90 @@ pub struct Param<'a> {
     pub value: Option<&'a str>,
 }
 
-/// Condemns a request on its headers alone: a mirrored header that is repeated, too long, or has bytes that none may have.
-///
-/// Passing here allows nothing.
-///
-/// # Errors
-///
-/// The first header that is wrong.
-pub fn early<'h>(headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone) -> Result<(), Condemned> {
-    let mirrored = headers.filter_map(|(name, value)| Header::of(name).map(|header| (header, name, value)));
-    for (index, (header, name, value)) in mirrored.clone().enumerate() {
-        if index >= MAX_HEADERS || value.len() > MAX_VALUE_BYTES || field::text(value).is_none() {
-            return Err(Condemned { header, fault: Fault::Malformed });
-        }
-        if mirrored.clone().take(index).any(|(_, earlier, _)| earlier.eq_ignore_ascii_case(name)) {
-            return Err(Condemned { header, fault: Fault::Repeated });
-        }
-    }
-    Ok(())
+/// The mirrored headers of a request, each of them text and there at most once.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Mirrored<'h> {
+    version: Option<&'h str>,
+    method: Option<&'h str>,
+    name: Option<&'h str>,
+    /// The first that is not the version.
+    other: Option<Header>,
 }
 
-/// Holds the mirrored headers of a request against one message of its body, [`early`] included.
-///
-/// # Errors
-///
-/// The header for which the request is to be refused.
-pub fn check<'h>(
-    headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone,
-    facts: &Facts<'_>,
-) -> Result<(), Condemned> {
-    early(headers.clone())?;
-    let value_of = |wanted| headers.clone().find(|(name, _)| Header::of(name) == Some(wanted)).map(|(_, value)| value);
-    if facts.is_batch {
-        let unfit = headers.clone().filter_map(|(name, _)| Header::of(name)).find(|h| *h != Header::ProtocolVersion);
-        return unfit.map_or(Ok(()), |header| Err(Condemned { header, fault: Fault::Mismatch }));
-    }
-    let known = facts.method.and_then(Method::lookup);
-    let required = facts.is_request && facts.revision.is_some_and(Revision::requires_mirrored_headers);
-    let wrong = |header| move |fault| Condemned { header, fault };
-
-    if required && value_of(Header::ProtocolVersion).is_none() {
-        return Err(Condemned { header: Header::ProtocolVersion, fault: Fault::Missing });
-    }
-    match value_of(Header::Method) {
-        Some(value) => compare_method(value, facts.method).map_err(wrong(Header::Method))?,
-        None if required => return Err(Condemned { header: Header::Method, fault: Fault::Missing }),
-        None => {}
-    }
-    let name_required = required && known.is_some_and(Method::requires_name_header);
-    match value_of(Header::Name) {
-        Some(value) => {
-            let body = known.and_then(|method| method.target.named_by()).and(facts.name);
-            compare_name(value, body).map_err(wrong(Header::Name))?;
+impl<'h> Mirrored<'h> {
+    /// Reads the mirrored headers of a request, and condemns it on them alone: one that is repeated, too long, or has bytes
+    /// that none may have. Passing here allows nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first header that is wrong.
+    pub fn read(headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone) -> Result<Self, Condemned> {
+        let (mut mirrored, mut count) = (Self::default(), 0_usize);
+        for (place, (name, value)) in headers.clone().enumerate() {
+            let Some(header) = Header::of(name) else { continue };
+            let wrong = |fault| Condemned { header, fault };
+            let text = Some(value).filter(|value| count < MAX_HEADERS && value.len() <= MAX_VALUE_BYTES);
+            let text = text.and_then(field::text).ok_or(wrong(Fault::Malformed))?;
+            count = count.saturating_add(1);
+            let is_repeated = match header {
+                Header::ProtocolVersion => mirrored.version.replace(text).is_some(),
+                Header::Method => mirrored.method.replace(text).is_some(),
+                Header::Name => mirrored.name.replace(text).is_some(),
+                Header::Param => headers.clone().take(place).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)),
+            };
+            if is_repeated {
+                return Err(wrong(Fault::Repeated));
+            }
+            if header != Header::ProtocolVersion {
+                mirrored.other.get_or_insert(header);
+            }
         }
-        None if name_required => return Err(Condemned { header: Header::Name, fault: Fault::Missing }),
-        None => {}
+        Ok(mirrored)
     }
-    Ok(())
+
+    /// What the version header says.
+    #[must_use]
+    pub fn version(&self) -> VersionHeader<'h> {
+        self.version.map_or(VersionHeader::Absent, VersionHeader::of)
+    }
+
+    /// Holds the headers against one message of the request's body.
+    ///
+    /// # Errors
+    ///
+    /// The header for which the request is to be refused.
+    pub fn check(&self, facts: &Facts<'_>) -> Result<(), Condemned> {
+        if facts.is_batch {
+            return self.other.map_or(Ok(()), |header| Err(Condemned { header, fault: Fault::Mismatch }));
+        }
+        let known = facts.method.and_then(Method::lookup);
+        let required = facts.is_request && facts.revision.is_some_and(Revision::requires_mirrored_headers);
+        let wrong = |header, fault| Err(Condemned { header, fault });
+        if required && self.version.is_none() {
+            return wrong(Header::ProtocolVersion, Fault::Missing);
+        }
+        // Methods are never encoded, and differ by case (Case Sensitivity).
+        match self.method {
+            Some(_) if self.method != facts.method => return wrong(Header::Method, Fault::Mismatch),
+            None if required => return wrong(Header::Method, Fault::Missing),
+            _ => {}
+        }
+        match self.name {
+            Some(value) => {
+                let named = known.and_then(|method| method.target.named_by()).and(facts.name);
+                match decode(value) {
+                    Ok(name) if named == Some(&*name) => {}
+                    Ok(_) => return wrong(Header::Name, Fault::Mismatch),
+                    Err(fault) => return wrong(Header::Name, fault),
+                }
+            }
+            None if required && known.is_some_and(Method::requires_name_header) => {
+                return wrong(Header::Name, Fault::Missing);
+            }
+            None => {}
+        }
+        Ok(())
+    }
 }
 
 /// Holds the `Mcp-Param-*` headers of a request against the parameters that its tool's schema has them mirror. A header that
@@ -220,17 +249,6 @@ fn is_param(name: &[u8], param: &str) -> bool {
     rest.is_some_and(|(_, rest)| rest.eq_ignore_ascii_case(param.as_bytes()))
 }
 
-/// Methods are never encoded, and differ by case (Case Sensitivity).
-fn compare_method(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
-    let text = plain(value)?;
-    if body == Some(text) { Ok(()) } else { Err(Fault::Mismatch) }
-}
-
-fn compare_name(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
-    let text = decode(value)?;
-    if body == Some(text.as_ref()) { Ok(()) } else { Err(Fault::Mismatch) }
-}
-
 /// Compares the value of an `Mcp-Param-*` header with the JSON value it mirrors, to the letter as it stands in a body
 /// that was read strictly.
 ///
@@ -242,7 +260,10 @@ fn compare_name(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
 ///
 /// [`Fault::Malformed`] where the header cannot be read, [`Fault::Mismatch`] where it says another value.
 pub fn compare_param(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
-    let text = decode(value)?;
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(Fault::Malformed);
+    }
+    let text = decode(field::text(value).ok_or(Fault::Malformed)?)?;
     let same = match body {
         Some(literal @ ("true" | "false")) => text == literal,
         Some(json) if json.starts_with('"') => {
@@ -257,17 +278,9 @@ pub fn compare_param(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
     if same { Ok(()) } else { Err(Fault::Mismatch) }
 }
 
-fn plain(value: &[u8]) -> Result<&str, Fault> {
-    if value.len() > MAX_VALUE_BYTES {
-        return Err(Fault::Malformed);
-    }
-    field::text(value).ok_or(Fault::Malformed)
-}
-
 /// The value that a header carries: its text, or what its base64 sentinel holds (Value Encoding). The sentinel's letters
 /// are matched exactly; anything else is the text itself.
-fn decode(value: &[u8]) -> Result<Cow<'_, str>, Fault> {
-    let text = plain(value)?;
+fn decode(text: &str) -> Result<Cow<'_, str>, Fault> {
     let Some(inner) = text.strip_prefix("=?base64?") else { return Ok(Cow::Borrowed(text)) };
     let Some(encoded) = inner.strip_suffix("?=") else {
         // Begin and end share a letter: a sentinel to those who look at each alone, and text to others.

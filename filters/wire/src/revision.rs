@@ -118,13 +118,15 @@ impl<'a> VersionHeader<'a> {
         if values.next().is_some() {
             return Self::Repeated;
         }
-        let value = crate::field::text(value);
-        match value {
-            Some(text) if !text.is_empty() && text.len() <= MAX_VERSION_BYTES => {
-                Revision::parse(text).map_or(Self::Unknown(text), Self::Known)
-            }
-            _ => Self::Malformed,
+        crate::field::text(value).map_or(Self::Malformed, Self::of)
+    }
+
+    /// Reads the one value.
+    pub(crate) fn of(text: &'a str) -> Self {
+        if text.is_empty() || text.len() > MAX_VERSION_BYTES {
+            return Self::Malformed;
         }
+        Revision::parse(text).map_or(Self::Unknown(text), Self::Known)
     }
 
     const fn text(self) -> Option<&'a str> {

@@ -3,9 +3,9 @@
 use std::rc::Rc;
 
 use meshward_wire::message::{Body, Kind, Message, OwnedId};
-use meshward_wire::mirrored::{self, Facts};
+use meshward_wire::mirrored::{Facts, Mirrored};
 use meshward_wire::refusal::{self, Reason, Unknown};
-use meshward_wire::revision::{self, Era, Revision, VersionHeader};
+use meshward_wire::revision::{Era, Revision, VersionHeader};
 use meshward_wire::splice::Splices;
 
 use super::establish::{Flaw, establish};
@@ -171,13 +171,12 @@ impl Exchange {
     /// Whether a batch is decided at all: by the settings, the revision its header names, and its mirrored headers, of
     /// which none can speak for several messages.
     fn batch_allowed(&self) -> Result<(), Flaw> {
-        let version = VersionHeader::read(self.headers.all(revision::HEADER));
-        let has_no_batches = matches!(version, VersionHeader::Known(revision) if !revision.allows_batches());
+        let mirrored = Mirrored::read(self.headers.iter())?;
+        let has_no_batches = matches!(mirrored.version(), VersionHeader::Known(revision) if !revision.allows_batches());
         if self.pipeline.settings.batches == Batches::Refuse || has_no_batches {
             return Err(Reason::BatchRefused.into());
         }
-        mirrored::check(self.headers.iter(), &Facts { is_batch: true, ..Facts::default() })?;
-        Ok(())
+        Ok(mirrored.check(&Facts { is_batch: true, ..Facts::default() })?)
     }
 
     /// Refuses one message, and with it the batch it came in: each request of the batch gets an error of its own.

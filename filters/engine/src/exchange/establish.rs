@@ -3,7 +3,7 @@
 use meshward_wire::json::{self, Span, ValueKind, unescape};
 use meshward_wire::message::{Kind, Message, Text, resembles};
 use meshward_wire::method::{Method, TargetKind};
-use meshward_wire::mirrored::{self, Condemned, Facts};
+use meshward_wire::mirrored::{Condemned, Facts, Mirrored};
 use meshward_wire::refusal::Reason;
 use meshward_wire::revision::{self, Recognised, Revision, Statement, Unrecognised, VersionHeader};
 
@@ -46,13 +46,13 @@ fn unsupported(requested: &str, is_stateless: bool, settings: &Settings) -> Flaw
 fn permitted_revision(
     name: Option<&str>,
     message: &Message<'_>,
-    headers: &KeptHeaders,
+    header: VersionHeader<'_>,
     settings: &Settings,
 ) -> Result<Option<Revision>, Flaw> {
     let (params, meta) = (message.protocol_version(), message.meta_protocol_version());
     let is_stateless = matches!(meta, Text::Is(_));
     let recognised = revision::recognise(
-        VersionHeader::read(headers.all(revision::HEADER)),
+        header,
         &Statement {
             method: name,
             is_request: message.kind() == Kind::Request,
@@ -86,9 +86,10 @@ pub(super) fn establish<'m>(
     in_batch: bool,
     settings: &Settings,
 ) -> Result<Call<'m>, Flaw> {
+    let mirrored = Mirrored::read(headers.iter())?;
     let name = message.method();
     let method = name.as_deref().and_then(Method::lookup);
-    let revision = permitted_revision(name.as_deref(), message, headers, settings)?;
+    let revision = permitted_revision(name.as_deref(), message, mirrored.version(), settings)?;
     // `initialize` is never part of a batch (2025-03-26, Lifecycle, Initialization).
     if in_batch && (name.as_deref() == Some("initialize") || !revision.is_some_and(Revision::allows_batches)) {
         return Err(Reason::BatchRefused.into());
@@ -106,7 +107,7 @@ pub(super) fn establish<'m>(
         method: name.as_deref(),
         name: named.as_deref(),
     };
-    mirrored::check(headers.iter(), &facts)?;
+    mirrored.check(&facts)?;
     if matches!(message.meta_as_sent(), Some((_, kind)) if !matches!(kind, ValueKind::Object | ValueKind::Null)) {
         return Err(Reason::InvalidParams.into());
     }

@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use meshward_wire::mirrored;
+use meshward_wire::mirrored::Mirrored;
 use meshward_wire::refusal::{self, Reason};
 use meshward_wire::revision::{self, VersionHeader};
 use meshward_wire::splice::Splices;
@@ -163,7 +163,7 @@ impl Exchange {
             return self.refuse(Reason::BodyTooLarge, effects);
         }
         self.keep(headers, head);
-        if let Err(condemned) = mirrored::early(self.headers.iter()) {
+        if let Err(condemned) = Mirrored::read(self.headers.iter()) {
             return self.refuse(condemned.reason(), effects);
         }
         if end_of_stream || head.declared_length() == Some(0) {
@@ -184,7 +184,7 @@ impl Exchange {
 
     /// Keeps what the body phase, or the response's, wants of the head.
     fn keep(&mut self, headers: Headers<'_>, head: &Head<'_>) {
-        let mut kept = KeptHeaders::default();
+        let mut kept = KeptHeaders::new();
         kept.push(b":path", head.path);
         kept.push(b":authority", head.authority);
         let demand = &self.pipeline.headers;

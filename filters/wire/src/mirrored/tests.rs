@@ -9,12 +9,14 @@ fn lines(headers: &[(&str, &str)]) -> Lines {
 }
 
 fn run(headers: &Lines, facts: &Facts<'_>) -> Result<(), (Header, Fault)> {
-    check(headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())), facts)
+    Mirrored::read(headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
+        .and_then(|mirrored| mirrored.check(facts))
         .map_err(|condemned| (condemned.header, condemned.fault))
 }
 
 fn run_early(headers: &Lines) -> Result<(), (Header, Fault)> {
-    early(headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
+    Mirrored::read(headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
+        .map(|_| ())
         .map_err(|condemned| (condemned.header, condemned.fault))
 }
 
