@@ -19,7 +19,7 @@ fn the_smallest_and_the_fullest_are_accepted() {
       "policy": {"mode": "shadow", "default": "allow", "rules": [
         {"name": "a", "effect": "allow", "methods": ["tools/call"], "tools": ["get_*"]},
         {"name": "b", "effect": "deny", "prompts": ["x"], "resources": ["file:///*"]}]},
-      "trace": {"rule": "header", "start": false, "sampling": 0.25, "proxy_span": {"filter_state": "proxy.span"},
+      "trace": {"rule": "header", "start": false, "sampling": 0.25, "proxy_span": true,
         "baggage": {"keys": ["tenant", "user.*"], "max_members": 180, "max_bytes": "4KiB"}}}"#;
     for json in [SMALLEST, full] {
         assert_eq!(errors(json), [""; 0], "{json}");
@@ -73,7 +73,7 @@ fn every_error_is_named_at_once() {
 fn every_error_of_the_trace_section_is_named_at_once() {
     let json = SMALLEST.replace(
         "\"endpoints\"",
-        r#""trace": {"rule": "mata", "start": "no", "sampling": 1.5, "samping": 1, "proxy_span": {"filter_state": ""},
+        r#""trace": {"rule": "mata", "start": "no", "sampling": 1.5, "samping": 1,
             "baggage": {"keys": ["a", ""], "max_members": 0, "max_bytes": 8193}},"endpoints""#,
     );
     let expected = [
@@ -84,7 +84,6 @@ fn every_error_of_the_trace_section_is_named_at_once() {
         "trace.baggage.keys[1]: an empty pattern matches nothing; `*` matches all",
         "trace.baggage.max_members: between 1 and 180; `keys: []` lets no baggage go on",
         "trace.baggage.max_bytes: between 1 and 8192 bytes; `keys: []` lets no baggage go on",
-        "trace.proxy_span.filter_state: name the key under which the span is, or leave `proxy_span` out",
     ];
     let found = errors(&json);
     for expected in expected {

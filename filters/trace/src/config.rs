@@ -16,13 +16,14 @@ pub struct TraceConfig {
     pub sampling: f64,
     /// What of the baggage goes on.
     pub baggage: BaggageConfig,
-    /// Where the proxy's own tracer leaves its span. Absent: the proxy has none, or it is not known.
-    pub proxy_span: Option<ProxySpanConfig>,
+    /// The proxy's own tracer is on, and says its span in the header field `x-meshward-span`, as a `traceparent`. That field
+    /// goes no further.
+    pub proxy_span: bool,
 }
 
 impl Default for TraceConfig {
     fn default() -> Self {
-        Self { rule: Rule::default(), start: true, sampling: 1.0, baggage: BaggageConfig::default(), proxy_span: None }
+        Self { rule: Rule::default(), start: true, sampling: 1.0, baggage: BaggageConfig::default(), proxy_span: false }
     }
 }
 
@@ -60,15 +61,6 @@ impl Default for BaggageConfig {
     fn default() -> Self {
         Self { keys: vec!["*".to_owned()], max_members: MUST_MEMBERS, max_bytes: Size(MOST_BYTES) }
     }
-}
-
-/// Where the proxy's own tracer leaves its span.
-#[derive(Debug, Clone, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct ProxySpanConfig {
-    /// A key of the filter state, with a `traceparent` as its text.
-    pub filter_state: String,
 }
 
 /// Something that is wrong with the section.
@@ -114,12 +106,6 @@ impl TraceConfig {
         if !(1..=MOST_BYTES).contains(&baggage.max_bytes.0) {
             let message = format!("between 1 and {MOST_BYTES} bytes; `keys: []` lets no baggage go on");
             add("baggage.max_bytes".into(), message);
-        }
-        if self.proxy_span.as_ref().is_some_and(|span| span.filter_state.is_empty()) {
-            add(
-                "proxy_span.filter_state".into(),
-                "name the key under which the span is, or leave `proxy_span` out".into(),
-            );
         }
         faults
     }

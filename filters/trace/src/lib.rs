@@ -18,5 +18,5 @@ mod stage;
 mod start;
 mod state;
 
-pub use config::{BaggageConfig, Fault, ProxySpanConfig, Rule, TraceConfig};
+pub use config::{BaggageConfig, Fault, Rule, TraceConfig};
 pub use stage::TraceStage;

@@ -3,16 +3,20 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Glob, HeaderDemand, Headers, Reads, Scope, Stage, StageExchange, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Glob, HeaderDemand, HeaderEdit, Headers, Reads, Scope, Stage, StageExchange,
+    Verdict,
 };
 use meshward_wire::message::{Kind, Message};
 
 use crate::baggage::Allowance;
 use crate::carrier::Place;
 use crate::config::{Rule, TraceConfig};
-use crate::parent::Parent;
+use crate::parent::{Parent, SAMPLED};
 use crate::reconcile::{Around, reconcile};
 use crate::start::{Sampling, start};
+
+/// Where the proxy says its own span.
+const PROXY_SPAN: &str = "x-meshward-span";
 
 /// Puts requests into traces. What the server sends is not touched.
 #[derive(Debug)]
@@ -26,8 +30,8 @@ struct Shared {
     /// `None`: no trace begins here.
     start: Option<Sampling>,
     allowance: Allowance,
-    /// The key of the filter state under which the proxy's own span is.
-    proxy_span: Option<String>,
+    /// The proxy says its own span.
+    proxy_span: bool,
 }
 
 /// The stage's part in one exchange.
@@ -55,7 +59,7 @@ impl TraceStage {
                     max_members: baggage.max_members,
                     max_bytes: baggage.max_bytes.0,
                 },
-                proxy_span: config.proxy_span.as_ref().map(|span| span.filter_state.clone()),
+                proxy_span: config.proxy_span,
             }),
         }
     }
@@ -93,7 +97,10 @@ impl StageExchange for TraceExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
         let shared = &*self.shared;
         self.head = Place::of_head(head, &shared.allowance);
-        self.proxy_span = shared.proxy_span.as_deref().and_then(|key| proxy_span(key, &self.head, scope));
+        if shared.proxy_span && head.first(PROXY_SPAN).is_some() {
+            self.proxy_span = proxy_span(head, self.head.parent.value);
+            scope.edit_request_head(HeaderEdit::Remove(PROXY_SPAN));
+        }
         if shared.rule == Rule::Restart {
             self.head.clear();
             // The proxy's span is in the head when it goes on.
@@ -164,9 +171,13 @@ impl TraceExchange {
     }
 }
 
-/// The span of the proxy's own tracer. Where it goes on with the client's trace, it is sampled as the client's is.
-fn proxy_span(key: &str, head: &Place, scope: &Scope<'_>) -> Option<Parent> {
-    let span = Parent::read(scope.host.property(&["filter_state", key])?.trim_ascii())?;
-    let same = head.parent.value.filter(|parent| parent.trace_id == span.trace_id);
-    Some(Parent { flags: same.map_or(span.flags, |parent| parent.flags), ..span })
+/// The span of the proxy's own tracer. Nothing tells whether it is sampled: it is not where its parent is not, nor where
+/// Envoy has decided so, which it writes into the id it gives a request.
+fn proxy_span(head: Headers<'_>, parent: Option<Parent>) -> Option<Parent> {
+    let span = Parent::read(head.first(PROXY_SPAN)?.trim_ascii())?;
+    let is_followed = parent.is_none_or(|parent| parent.trace_id != span.trace_id || parent.flags & SAMPLED != 0);
+    // The version's digit of a UUID: 4 as it was made, another where the request is traced.
+    let is_traced = head.first("x-request-id").and_then(|id| id.get(14)) != Some(&b'4');
+    let flags = if is_followed && is_traced { span.flags } else { span.flags & !SAMPLED };
+    Some(Parent { flags, ..span })
 }

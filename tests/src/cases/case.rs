@@ -10,7 +10,7 @@ use super::body::cut;
 use super::caller::Caller;
 use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
 pub use super::format::{
-    Answered, Build, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
+    Answered, Build, Edited, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
 };
 
 /// A field line.

@@ -15,7 +15,12 @@ pub fn variations(case: &Case) -> Vec<Case> {
     let Some(mode) = case.modes.first() else { return out };
     let case = &Case { modes: vec![*mode], http: vec![Http::Two], ..case.clone() };
     let request = case.request.body();
-    if case.request.pieces.is_some() && case.request.raw.is_none() && request.len() <= SHORT {
+    // In other pieces the length is not said.
+    let says_length = match &case.expect {
+        Expect::Edited(edited) => edited.headers.iter().any(|line| line.contains_key("content-length")),
+        _ => false,
+    };
+    if !says_length && case.request.pieces.is_some() && case.request.raw.is_none() && request.len() <= SHORT {
         for (how, pieces) in ways(&request) {
             let mut other = case.clone();
             other.name = format!("{}, request {how}", case.name);
@@ -26,7 +31,8 @@ pub fn variations(case: &Case) -> Vec<Case> {
     }
     let answer = case.answer.body();
     let strict = case.config.pointer("/protocol/responses") == Some(&Value::from("strict"));
-    let answered = matches!(case.expect, Expect::Passes | Expect::PassesWithout(_) | Expect::Replaced(_));
+    let answered =
+        matches!(case.expect, Expect::Passes | Expect::PassesWithout(_) | Expect::Edited(_) | Expect::Replaced(_));
     // Where there is a policy, it reads lists and the server's own requests.
     let read = strict || answered && case.config.get("policy").is_some();
     if read && !answer.is_empty() && answer.len() <= SHORT {

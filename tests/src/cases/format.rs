@@ -198,6 +198,8 @@ pub enum Expect {
     Passes,
     /// The same, but these request header fields are taken out on the way.
     PassesWithout(Vec<String>),
+    /// The client gets the answer, byte for byte, and the upstream the request with these edits.
+    Edited(Edited),
     /// The client gets a refusal; the upstream gets nothing of the body.
     Refused(Refused),
     /// The client gets an array of errors, one for each request of a batch; the upstream nothing of the body.
@@ -206,6 +208,19 @@ pub enum Expect {
     Answered(Answered),
     /// The upstream gets the request byte for byte, the client something else than the answer.
     Replaced(Replaced),
+}
+
+/// What the upstream gets in place of the request. In its texts `<trace:32>` stands for 32 hexadecimal digits that are not known
+/// before, the same ones wherever they stand for one exchange.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Edited {
+    /// The body from its first byte to its last; the request's when absent.
+    pub body: Option<String>,
+    /// The field lines of these names.
+    pub headers: Vec<BTreeMap<String, String>>,
+    /// Request header fields that are not there.
+    pub without: Vec<String>,
 }
 
 /// A refusal.

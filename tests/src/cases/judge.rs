@@ -2,9 +2,12 @@
 
 use serde_json::Value;
 
-use super::case::{Answered, ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, fields};
+use super::case::{
+    Answered, Edited, ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, fields,
+};
 use super::format::FieldLines;
 use super::observed::{Observed, Run, values};
+use super::pattern::{Bound, matches};
 
 /// Field lines that belong to one connection, or that a proxy writes itself.
 const NOT_FORWARDED: [&str; 11] = [
@@ -26,8 +29,9 @@ const NOT_FORWARDED: [&str; 11] = [
 pub fn judge(run: &Run<'_>, seen: &Observed) -> Vec<String> {
     let mut judge = Judge { run, seen, problems: Vec::new() };
     match &run.case.expect {
-        Expect::Passes => judge.passes(&[]),
-        Expect::PassesWithout(names) => judge.passes(names),
+        Expect::Passes => judge.passes(&[], &Edited::default()),
+        Expect::PassesWithout(names) => judge.passes(names, &Edited::default()),
+        Expect::Edited(edited) => judge.passes(&edited.without, edited),
         Expect::Refused(refused) => judge.refused(refused),
         Expect::Answered(answered) => judge.answered(answered),
         Expect::RefusedBatch(refused) => judge.refused_batch(refused),
@@ -47,6 +51,15 @@ pub fn judge_answered_by_envoy(run: &Run<'_>, status: u16, seen: &Observed) -> V
     judge.equal("client: status, which Envoy itself was to give", &seen.client.status, &Some(status));
     judge.upstream_got_no_body(false);
     judge.problems
+}
+
+/// Puts the pattern in the place of a body that it describes: two hosts that go by chance do not see the same.
+pub(super) fn forget_chance(run: &Run<'_>, seen: &mut Observed) {
+    if let (Expect::Edited(Edited { body: Some(body), .. }), [saw]) = (&run.case.expect, seen.upstream.as_mut_slice())
+        && matches(body, &saw.body, &mut Bound::new()).is_ok()
+    {
+        saw.body = body.clone().into_bytes();
+    }
 }
 
 struct Judge<'a> {
@@ -79,8 +92,8 @@ impl Judge<'_> {
         }
     }
 
-    fn passes(&mut self, without: &[String]) {
-        self.upstream_got_the_request(without);
+    fn passes(&mut self, without: &[String], edited: &Edited) {
+        self.upstream_got_the_request(without, edited);
         let answer = &self.run.case.answer;
         self.client(answer.status, &answer.headers);
         self.same_bytes("client: body", &self.seen.client.body, &answer.body());
@@ -114,7 +127,7 @@ impl Judge<'_> {
     }
 
     fn replaced(&mut self, replaced: &Replaced) {
-        self.upstream_got_the_request(&[]);
+        self.upstream_got_the_request(&[], &Edited::default());
         let headers = self.fields(&replaced.headers);
         self.client(replaced.status.unwrap_or(self.run.case.answer.status), &headers);
         let mut rest = self.seen.client.body.as_slice();
@@ -165,7 +178,7 @@ impl Judge<'_> {
         }
     }
 
-    fn upstream_got_the_request(&mut self, without: &[String]) {
+    fn upstream_got_the_request(&mut self, without: &[String], edited: &Edited) {
         let request = &self.run.case.request;
         let [saw] = self.seen.upstream.as_slice() else {
             return self.problem(format!("upstream: got {} requests, not one", self.seen.upstream.len()));
@@ -175,14 +188,41 @@ impl Judge<'_> {
         }
         self.equal("upstream: method", &saw.method, &request.method);
         self.equal("upstream: path", &saw.path, &request.path);
-        self.same_bytes("upstream: body", &saw.body, &request.body());
+        let set = self.fields(&edited.headers);
+        self.edited(edited, &set);
+        for name in without {
+            self.equal(&format!("upstream: {name}"), &values(&saw.headers, name), &Vec::new());
+        }
         for (name, _) in &request.headers {
             let name = name.to_ascii_lowercase();
-            if without.contains(&name) {
-                self.equal(&format!("upstream: {name}"), &values(&saw.headers, &name), &Vec::new());
-            } else if !NOT_FORWARDED.contains(&name.as_str()) {
+            if !without.contains(&name) && values(&set, &name).is_empty() && !NOT_FORWARDED.contains(&name.as_str()) {
                 let sent = values(&request.headers, &name);
                 self.equal(&format!("upstream: {name}"), &values(&saw.headers, &name), &sent);
+            }
+        }
+    }
+
+    /// The body and the header fields that are edited.
+    fn edited(&mut self, edited: &Edited, set: &[Field]) {
+        let [saw] = self.seen.upstream.as_slice() else { return };
+        let mut bound = Bound::new();
+        for (name, _) in set {
+            let (got, wanted) = (values(&saw.headers, name), values(set, name));
+            let fits = got.len() == wanted.len()
+                && wanted.iter().zip(&got).all(|(wanted, got)| matches(wanted, got.as_bytes(), &mut bound).is_ok());
+            if !fits {
+                self.problem(format!("upstream: {name}: {got:?}, not {wanted:?} with {bound:?}"));
+            }
+        }
+        match &edited.body {
+            None => self.same_bytes("upstream: body", &saw.body, &self.run.case.request.body()),
+            Some(body) => {
+                if let Err(at) = matches(body, &saw.body, &mut bound) {
+                    let (seen, whole) = (excerpt(&saw.body, at), excerpt(&saw.body, 0));
+                    self.problem(format!(
+                        "upstream: body: at byte {at} `{seen}` of `{whole}` is not `{body}` with {bound:?}"
+                    ));
+                }
             }
         }
     }

@@ -16,4 +16,5 @@ pub mod judge;
 pub mod load;
 pub mod native;
 pub mod observed;
+mod pattern;
 pub mod report;

@@ -1,6 +1,6 @@
 //! The engine itself, without a host: what the plugin does with host calls is done here with values.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
@@ -81,7 +81,11 @@ impl One {
     fn new(pipeline: Rc<Pipeline>, run: &Run<'_>, store: &Store) -> Self {
         Self {
             exchange: Exchange::new(pipeline),
-            world: Surroundings { properties: run.case.caller.properties(&run.case.request), store: Rc::clone(store) },
+            world: Surroundings {
+                properties: run.case.caller.properties(&run.case.request),
+                store: Rc::clone(store),
+                chance: Cell::new(0),
+            },
             seen: Observed::default(),
             counted: Vec::new(),
             replied: false,
@@ -182,10 +186,14 @@ impl One {
     }
 
     /// Lets a piece go on, with what is held; `false` when the exchange is over.
-    fn forward_request(&self, step: Step, held: &mut Vec<u8>, saw: &mut UpstreamSaw, sent: &mut bool) -> bool {
+    fn forward_request(&mut self, step: Step, held: &mut Vec<u8>, saw: &mut UpstreamSaw, sent: &mut bool) -> bool {
         if self.replied {
             return false;
         }
+        if *sent && !step.edits.is_empty() {
+            self.seen.client.broken = Some("a head was edited that had gone".to_owned());
+        }
+        edit(&mut saw.headers, step.edits);
         if step.go_on {
             saw.body.extend(step.replacement.unwrap_or_else(|| std::mem::take(held)));
             held.clear();
@@ -258,11 +266,13 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
     }
 }
 
-/// A world without time or chance; but it knows the caller, and what others have left in the store.
+/// A world without time, and with the same chance each time; but it knows the caller, and what others have left in the store.
 #[derive(Debug)]
 struct Surroundings {
     properties: Vec<Property>,
     store: Store,
+    /// Where the sequence of bytes that nobody foresees is.
+    chance: Cell<u64>,
 }
 
 /// The store that all exchanges share: values and their versions, which begin at 1.
@@ -273,8 +283,16 @@ impl World for Surroundings {
         0
     }
 
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
+    fn random(&self, into: &mut [u8]) -> bool {
+        for byte in into {
+            // SplitMix64: well mixed, and the same each time.
+            let mut next = self.chance.get().wrapping_add(0x9e37_79b9_7f4a_7c15);
+            self.chance.set(next);
+            next = (next ^ (next >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            next = (next ^ (next >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            [*byte, ..] = (next ^ (next >> 31)).to_le_bytes();
+        }
+        true
     }
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {

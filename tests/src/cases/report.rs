@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use super::case::{Case, Expect};
-use super::judge::{judge, judge_answered_by_envoy};
+use super::judge::{forget_chance, judge, judge_answered_by_envoy};
 use super::observed::{Observed, Run, runs};
 
 /// What the module counted.
@@ -72,7 +72,7 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
     let mut failures = Grouped::default();
     let mut expected = Counts::new();
     let mut seen = BTreeMap::new();
-    for (run, observed) in runs.iter().zip(played.observed) {
+    for (run, mut observed) in runs.iter().zip(played.observed) {
         let by_envoy = run.case.envoy_answers.filter(|_| host.parses_http());
         let problems = match by_envoy {
             Some(status) => judge_answered_by_envoy(run, status, &observed),
@@ -81,6 +81,7 @@ pub fn examine(host: &dyn Host, cases: &[Case]) -> anyhow::Result<Report> {
         problems.into_iter().for_each(|problem| failures.add(run, problem));
         if by_envoy.is_none() {
             count(run.case, &mut expected);
+            forget_chance(run, &mut observed);
             seen.insert(run.name(), observed);
         }
     }
@@ -130,7 +131,7 @@ fn count(case: &Case, counts: &mut Counts) {
     case.failed_conditions.iter().for_each(|(effect, by)| add_some(Counted::FailedCondition(effect.clone()), *by));
     let mut add = |reason: &String, shadow| add_some(Counted::Refused(reason.clone(), shadow), 1);
     match &case.expect {
-        Expect::Passes | Expect::PassesWithout(_) => {}
+        Expect::Passes | Expect::PassesWithout(_) | Expect::Edited(_) => {}
         Expect::Refused(refused) => add(refused.counted.as_ref().unwrap_or(&refused.reason), false),
         Expect::Answered(answered) => add(&answered.counted, false),
         Expect::RefusedBatch(refused) => add(&refused.counted, false),

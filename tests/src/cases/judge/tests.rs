@@ -59,6 +59,37 @@ fn what_passes_must_be_the_same_at_both_ends() {
     }
 }
 
+const EDITED: &str =
+    "{ edited: { body: 'x<n:2>', headers: [{ x-b: 'y<n:2>' }, { content-length: '3' }], without: [x-a] } }";
+
+#[test]
+fn what_is_edited_must_be_edited_as_expected_and_the_rest_be_the_same() {
+    let edited = || {
+        let mut seen = passed();
+        let saw = &mut seen.upstream[0];
+        saw.body = b"x0f".to_vec();
+        saw.headers.retain(|(name, _)| name != "x-a");
+        saw.headers.extend([("x-b", "y0f"), ("content-length", "3")].map(|(n, v)| (n.to_owned(), v.to_owned())));
+        seen
+    };
+    let said = |change: fn(&mut Observed)| said(EDITED, Mode::Hold, &edited(), change);
+    assert_eq!(said(|_| {}), "");
+    for (change, problem) in [
+        ((|seen| seen.upstream[0].body = b"abc".to_vec()) as fn(&mut Observed), "upstream: body: at byte 0"),
+        (|seen| seen.upstream[0].body = b"x0e".to_vec(), "upstream: body: at byte 1"),
+        (|seen| seen.upstream[0].body.push(b' '), "upstream: body: at byte 3"),
+        (|seen| seen.upstream[0].headers.push(("x-a".to_owned(), "1".to_owned())), "upstream: x-a"),
+        (|seen| seen.upstream[0].headers.retain(|(name, _)| name != "x-b"), "upstream: x-b"),
+        (|seen| seen.upstream[0].headers.push(("x-b".to_owned(), "y0f".to_owned())), "upstream: x-b"),
+        (|seen| seen.upstream[0].headers.retain(|(name, _)| name != "content-length"), "upstream: content-length"),
+        (|seen| seen.upstream[0].headers.retain(|(name, _)| name != "accept"), "upstream: accept"),
+        (|seen| seen.client.body.clear(), "client: body"),
+    ] {
+        let said = said(change);
+        assert!(said.contains(problem), "{problem}: {said}");
+    }
+}
+
 fn refused() -> Observed {
     let body = br#"{"jsonrpc":"2.0","id":1.0,"error":{"code":-31403,"message":"no","data":{"reason":"denied"}}}"#;
     let client = ClientSaw {
