@@ -15,6 +15,10 @@ import urllib.request
 import mcp_types as types
 from mcp import Client, MCPError
 
+import spans
+
+spans.export("client")
+
 KINDS = ("list", "call", "prompt", "read")
 
 

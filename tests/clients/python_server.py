@@ -24,6 +24,10 @@ from mcp.server.mcpserver.resolve import Elicit, Resolve, Sample
 from pydantic import BaseModel
 from starlette.responses import JSONResponse, Response
 
+import spans
+
+spans.export("server")
+
 server = MCPServer("meshward-test-server")
 calls = []
 asked = []

@@ -11,6 +11,9 @@ use serde_json::{Value, json};
 
 use crate::envoy::workspace;
 
+/// Where `spans.py` finds the URL of a receiver of spans.
+const OTLP_TRACES: &str = "OTLP_TRACES";
+
 /// The folder of the scripts.
 #[must_use]
 pub fn folder() -> PathBuf {
@@ -101,6 +104,14 @@ impl Client {
     /// # Errors
     /// When the client is missing or does not come to the end.
     pub fn run(self, server: SocketAddr, steps: &Value) -> Result<Vec<Value>> {
+        self.run_traced(server, steps, None)
+    }
+
+    /// The same; the Python client sends its spans to a receiver, by its URL.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub fn run_traced(self, server: SocketAddr, steps: &Value, spans: Option<&str>) -> Result<Vec<Value>> {
         let (interpreter, script) = match self.sdk {
             Sdk::Python => (python()?, "python_client.py"),
             Sdk::TypeScript => (node()?, "typescript_client.mjs"),
@@ -118,6 +129,7 @@ impl Client {
         });
         let output = Command::new(interpreter)
             .current_dir(folder())
+            .envs(spans.map(|url| (OTLP_TRACES, url)))
             .arg(script)
             .arg(plan.to_string())
             .stdin(Stdio::null())
@@ -183,6 +195,14 @@ impl Server {
     /// When it does not start.
     pub fn python() -> Result<Self> {
         Self::start(Command::new(python()?).arg("python_server.py"))
+    }
+
+    /// The same, with its spans sent to a receiver, by its URL.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn python_traced(spans: &str) -> Result<Self> {
+        Self::start(Command::new(python()?).arg("python_server.py").env(OTLP_TRACES, spans))
     }
 
     /// `paged_server.py`: lists of several pages, both revisions. `json`: a session is answered with JSON, and not with

@@ -148,15 +148,17 @@ impl Envoy {
         }
     }
 
-    /// The addresses of the listeners, by name.
+    /// The addresses of the listeners, by name; not of those inside of Envoy, which have none.
     ///
     /// # Errors
     /// When the administration page cannot be read.
     pub fn listeners(&self) -> Result<BTreeMap<String, SocketAddr>> {
         let page: Value = serde_json::from_str(&self.get("/listeners?format=json")?)?;
         let statuses = page.get("listener_statuses").and_then(Value::as_array).context("no listeners")?;
+        let is_inside = |status: &&Value| status.pointer("/local_address/envoy_internal_address").is_some();
         statuses
             .iter()
+            .filter(|status| !is_inside(status))
             .map(|status| {
                 let name = status.get("name").and_then(Value::as_str).context("a listener without a name")?;
                 let address = status.pointer("/local_address/socket_address").context("no socket address")?;

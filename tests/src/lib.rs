@@ -7,3 +7,4 @@ pub mod envoy;
 pub mod mcp_server;
 pub mod otlp;
 pub mod proxy;
+pub mod tracing;
