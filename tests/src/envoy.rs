@@ -180,6 +180,33 @@ impl Envoy {
         Ok(stats.iter().filter_map(number).collect())
     }
 
+    /// The module's metrics by their names: values of counters and gauges, counts of histograms as of the last flush.
+    ///
+    /// # Errors
+    /// When the administration page cannot be read.
+    pub fn metrics(&self) -> Result<BTreeMap<String, u64>> {
+        let page = self.get("/stats?format=json&filter=^wasmcustom&histogram_buckets=detailed")?;
+        let page: Value = serde_json::from_str(&page)?;
+        let stats = page.get("stats").and_then(Value::as_array).context("no stats")?;
+        let mut metrics = BTreeMap::new();
+        for stat in stats {
+            let histograms = stat.pointer("/histograms/details").and_then(Value::as_array);
+            for histogram in histograms.into_iter().flatten() {
+                let name = histogram.get("name").and_then(Value::as_str).context("a histogram without a name")?;
+                let buckets = histogram.get("totals").and_then(Value::as_array).context("no totals")?;
+                let count = buckets.iter().filter_map(|bucket| bucket.get("count")?.as_u64()).sum();
+                metrics.insert(name.to_owned(), count);
+            }
+            if let (Some(name), Some(value)) = (stat.get("name"), stat.get("value")) {
+                metrics.insert(
+                    name.as_str().context("a name that is no text")?.to_owned(),
+                    value.as_u64().context("a value that is no number")?,
+                );
+            }
+        }
+        Ok(metrics)
+    }
+
     /// Everything that it has logged.
     #[must_use]
     pub fn log(&self) -> String {

@@ -1,4 +1,4 @@
-//! The dependency rule: `wire <- engine <- {policy, trace} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
+//! The dependency rule: `wire <- engine <- {policy, trace, metrics} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
 //!
 //! The crates of the filters are pure: no host, no clock, no random source, no log sink. What cargo resolves says so.
 
@@ -16,12 +16,14 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
+    ("meshward-metrics", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     (
         "meshward",
         Some(&[
             "meshward-engine",
             "meshward-identity",
             "meshward-catalogue",
+            "meshward-metrics",
             "meshward-policy",
             "meshward-trace",
             "meshward-wire",
@@ -34,6 +36,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-engine",
             "meshward-identity",
             "meshward-catalogue",
+            "meshward-metrics",
             "meshward-policy",
             "meshward-trace",
             "meshward-wire",
@@ -54,7 +57,7 @@ const IMPURE: &[&str] = &["log", "tracing", "chrono", "time", "getrandom", "rand
 /// `schema-validation`) have random seeds, as those of the standard library have. Nothing else comes of it.
 const SEEDS: &str = "getrandom";
 /// The crates that have that library.
-const SEEDED: &[&str] = &["meshward-catalogue", "meshward"];
+const SEEDED: &[&str] = &["meshward-catalogue", "meshward-metrics", "meshward"];
 
 /// Asks cargo for the tree of every crate and holds it to the rule.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {

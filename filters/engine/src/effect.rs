@@ -1,8 +1,11 @@
 //! What an exchange asks of its host.
 
+use std::rc::Rc;
+
 use meshward_wire::refusal::Reason;
 
 use crate::callout::Callout;
+use crate::series::Series;
 
 /// Whether what arrived may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -65,6 +68,13 @@ pub enum Effect {
         counter: Counter,
         /// How much.
         by: u64,
+    },
+    /// Measure: add to a counter or a gauge, or record in a histogram.
+    Measure {
+        /// What.
+        series: Rc<Series>,
+        /// How much; only of a gauge below zero.
+        by: i64,
     },
     /// A line for the host's log. Never holds arguments, results or header values.
     Log(Level, String),

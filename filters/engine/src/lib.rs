@@ -25,6 +25,8 @@ mod input;
 mod media;
 mod observer;
 mod report;
+mod series;
+mod sessions;
 mod settings;
 mod size;
 mod stage;
@@ -42,6 +44,8 @@ pub use observer::{ExchangeObserver, Moment, Observer, View};
 pub use report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
 };
+pub use series::{MetricKind, Series};
+pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
 pub use stage::{Answer, Asked, Call, Decision, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict};

@@ -1,6 +1,7 @@
 //! Who counts and records exchanges: told what happened, without a say in it.
 
 use std::fmt::Debug;
+use std::rc::Rc;
 
 use meshward_wire::message::Message;
 
@@ -8,6 +9,7 @@ use crate::effect::{Effect, Effects, Level};
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::report::{MessageReport, Report};
+use crate::series::Series;
 use crate::stage::Call;
 
 /// Metrics, or the audit record. It is shared by all exchanges of a worker; what it keeps of one is in the
@@ -70,6 +72,11 @@ pub struct View<'a> {
 impl<'a> View<'a> {
     pub(crate) fn new(host: &'a mut dyn Host, headers: &'a KeptHeaders, effects: &'a mut Effects) -> Self {
         Self { host, headers, effects }
+    }
+
+    /// Measures.
+    pub fn measure(&mut self, series: &Rc<Series>, by: i64) {
+        self.effects.push(Effect::Measure { series: Rc::clone(series), by });
     }
 
     /// Writes a line to the host's log.

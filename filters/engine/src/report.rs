@@ -24,7 +24,7 @@ pub struct Report {
     pub endpoint: Option<String>,
     /// The request's method in HTTP.
     pub http_method: HttpMethod,
-    /// `Mcp-Session-Id`: the request's, or else the one that the server gives with its answer.
+    /// `Mcp-Session-Id`: the request's, or the one that the server gives with its answer.
     pub session: Option<String>,
     /// How the exchange stands.
     pub outcome: Outcome,
@@ -90,7 +90,8 @@ pub struct MessageReport {
     pub hidden: u64,
     /// Likewise, but they are shown (shadow mode).
     pub would_hide: u64,
-    /// The answer. `None`: none came, or it could not be read, or none is expected.
+    /// The answer: the server's before stages edit it, or ours where the request is refused. `None`: none came, or it could
+    /// not be read, or none is expected.
     pub answer: Option<AnswerReport>,
 }
 
@@ -143,7 +144,7 @@ pub enum RulingEffect {
     Refuses(Reason),
 }
 
-/// The server's answer to a request, before stages edit it.
+/// The answer to a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AnswerReport {
     /// When it had come.

@@ -6,7 +6,8 @@ use std::rc::Rc;
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
-use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, Subject, Warning, review};
+use meshward_metrics::{Metrics, MetricsConfig};
+use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
@@ -15,10 +16,12 @@ use crate::config::{API_VERSION, BatchesConfig, Config, DirectionConfig, Respons
 use crate::error::ConfigError;
 
 /// The root ids the module answers to: all stages, or one.
-pub const ROOT_IDS: [&str; 3] = ["meshward", POLICY, TRACE];
+pub const ROOT_IDS: [&str; 4] = ["meshward", POLICY, TRACE, METRICS];
 
 /// What calls are held against: the policy and the catalogue.
 const POLICY: &str = "meshward.policy";
+/// Metrics.
+const METRICS: &str = "meshward.metrics";
 /// Trace context.
 const TRACE: &str = "meshward.trace";
 
@@ -27,7 +30,7 @@ const TRACE: &str = "meshward.trace";
 pub enum PipelineError {
     /// A root id the module does not know.
     #[error(
-        "unknown root id `{0}`: use `meshward` for all stages that are configured, or `{POLICY}` or `{TRACE}` for one"
+        "unknown root id `{0}`: use `meshward` for all stages that are configured, or `{POLICY}`, `{TRACE}` or `{METRICS}` for one"
     )]
     UnknownRootId(String),
     /// The configuration was changed after it was read, and is not valid any more.
@@ -62,6 +65,9 @@ impl Config {
         }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {
             errors.add(&format!("trace.{}", fault.path), fault.message);
+        }
+        for fault in self.metrics.iter().flat_map(MetricsConfig::faults) {
+            errors.add(&format!("metrics.{}", fault.path), fault.message);
         }
         if let Err(faults) = self.policy().transpose() {
             for Fault { path, message } in faults {
@@ -183,11 +189,22 @@ impl Config {
             let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
-        if let Some(catalogue) = self.catalogue.as_ref().filter(|_| runs(POLICY)) {
-            let catalogue = Catalogue::new(catalogue).map_err(|_| PipelineError::Invalid)?;
-            stages.push(Box::new(CatalogueStage::new(Rc::new(catalogue))));
+        let catalogue = self.catalogue.as_ref().map(|catalogue| Catalogue::new(catalogue).map(Rc::new));
+        let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;
+        if let Some(catalogue) = catalogue.as_ref().filter(|_| runs(POLICY)) {
+            stages.push(Box::new(CatalogueStage::new(Rc::clone(catalogue))));
         }
-        Ok(Pipeline::new(self.settings(), stages))
+        let mut pipeline = Pipeline::new(self.settings(), stages);
+        if let Some(metrics) = self.metrics.as_ref().filter(|_| runs(METRICS)) {
+            let direction = self.settings().direction;
+            let names = |of: fn(&RuleConfig) -> Option<&Vec<String>>| {
+                let rules = self.policy.iter().flat_map(|policy| &policy.rules);
+                rules.filter_map(of).flatten().map(String::as_str).filter(|name| !name.contains('*'))
+            };
+            let (tools, prompts) = (names(|rule| rule.tools.as_ref()), names(|rule| rule.prompts.as_ref()));
+            pipeline = pipeline.observed_by(Box::new(Metrics::new(metrics, direction, tools, prompts, catalogue)));
+        }
+        Ok(pipeline)
     }
 
     /// What is valid and surely not meant; paths from the top of the document.

@@ -3,6 +3,7 @@
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
 use meshward_identity::IdentityConfig;
+use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
 use meshward_trace::TraceConfig;
 use serde::Deserialize;
@@ -46,6 +47,9 @@ pub struct Config {
     /// Which trace a request belongs to. Absent: trace context passes unread.
     #[serde(default)]
     pub trace: Option<TraceConfig>,
+    /// What is measured. Absent: nothing but what the policy does.
+    #[serde(default)]
+    pub metrics: Option<MetricsConfig>,
 }
 
 /// One MCP endpoint.

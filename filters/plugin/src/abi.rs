@@ -9,6 +9,7 @@
 
 #![expect(unsafe_code, reason = "host calls pass pointers; this is the only file that does")]
 
+use meshward_engine::MetricKind;
 use proxy_wasm::types::{BufferType, MapType, MetricType};
 
 /// A host's status other than Ok.
@@ -51,6 +52,7 @@ unsafe extern "C" {
     ) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
 }
 
 const fn done(status: u32) -> Result<(), Status> {
@@ -215,16 +217,27 @@ pub(crate) fn reply(status: u16, headers: &[(&str, &str)], body: &[u8]) -> Resul
     })
 }
 
-/// Defines a counter; the same name gives the same id.
-pub(crate) fn define_counter(name: &str) -> Result<u32, Status> {
+/// Defines a metric. It is dear, and hosts give a new id for each time.
+pub(crate) fn define_metric(kind: MetricKind, name: &str) -> Result<u32, Status> {
+    let kind = match kind {
+        MetricKind::Counter => MetricType::Counter,
+        MetricKind::Gauge => MetricType::Gauge,
+        MetricKind::Histogram => MetricType::Histogram,
+    };
     let mut id = 0;
     // SAFETY: the name is a live slice, and the host writes one u32 to a live place.
-    done(unsafe { proxy_define_metric(MetricType::Counter as u32, name.as_ptr(), name.len(), &raw mut id) })?;
+    done(unsafe { proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) })?;
     Ok(id)
 }
 
-/// Adds to a counter.
-pub(crate) fn increment(id: u32, by: u64) {
+/// Adds to a counter or a gauge.
+pub(crate) fn increment(id: u32, by: i64) {
     // SAFETY: no pointers.
-    let _: u32 = unsafe { proxy_increment_metric(id, i64::try_from(by).unwrap_or(i64::MAX)) };
+    let _: u32 = unsafe { proxy_increment_metric(id, by) };
+}
+
+/// Records a value in a histogram.
+pub(crate) fn record(id: u32, value: u64) {
+    // SAFETY: no pointers.
+    let _: u32 = unsafe { proxy_record_metric(id, value) };
 }

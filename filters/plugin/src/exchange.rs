@@ -11,7 +11,7 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use crate::abi;
-use crate::metrics::Metrics;
+use crate::metrics::{self, Metrics};
 
 /// The context of one stream.
 #[derive(Debug)]
@@ -244,6 +244,7 @@ fn note(metrics: &Metrics, effect: Effect) {
     match effect {
         Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
         Effect::Count { counter, by } => metrics.count(counter, by),
+        Effect::Measure { series, by } => metrics::measure(&series, by),
         Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
         Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
         Effect::Reply(_)

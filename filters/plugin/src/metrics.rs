@@ -1,41 +1,37 @@
-//! Counters of refusals, defined once in a worker and then only incremented.
+//! What is counted and measured, in the host's metrics. Each series is defined once in a worker.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 
-use meshward_engine::Counter;
+use meshward_engine::{Counter, MetricKind, Series};
 use meshward_wire::refusal::Reason;
 
 use crate::abi;
 
-/// The ids of the counters defined so far.
+/// The counters of refusals, and of what else the policy does. All labels come from closed lists.
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
-    refusals: Ids<(&'static str, bool)>,
-    counters: Ids<Counter>,
+    refusals: Known<(&'static str, bool)>,
+    counters: Known<Counter>,
 }
 
-/// Metric ids by what is counted.
-type Ids<K> = RefCell<BTreeMap<K, u32>>;
+/// Series by what is counted.
+type Known<K> = RefCell<BTreeMap<K, Series>>;
 
 impl Metrics {
-    /// Counts one refusal. The labels are in the name, in the form that Istio's tag extraction reads (`k=.=v;.;`); all
-    /// come from closed lists.
+    /// Counts one refusal.
     pub(crate) fn refusal(&self, reason: Reason, shadow: bool) {
         add(&self.refusals, (reason.name(), shadow), 1, || {
-            format!("meshward_refusals.reason=.={};.;mode=.={};.;total", reason.name(), mode(shadow))
+            total("meshward_refusals", &[("reason", reason.name()), ("mode", mode(shadow))])
         });
     }
 
     /// Adds to another counter.
     pub(crate) fn count(&self, counter: Counter, by: u64) {
         add(&self.counters, counter, by, || match counter {
-            Counter::Hidden { list, shadow } => {
-                format!("meshward_hidden.list=.={list};.;mode=.={};.;total", mode(shadow))
-            }
+            Counter::Hidden { list, shadow } => total("meshward_hidden", &[("list", list), ("mode", mode(shadow))]),
             Counter::ConditionFailed { allows } => {
-                let effect = if allows { "allow" } else { "deny" };
-                format!("meshward_condition_failures.effect=.={effect};.;total")
+                total("meshward_condition_failures", &[("effect", if allows { "allow" } else { "deny" })])
             }
         });
     }
@@ -45,17 +41,22 @@ const fn mode(shadow: bool) -> &'static str {
     if shadow { "shadow" } else { "enforce" }
 }
 
-/// Adds to a counter, which is defined when it is needed first.
-fn add<K: Ord>(ids: &Ids<K>, key: K, by: u64, name: impl FnOnce() -> String) {
-    let known = ids.try_borrow().ok().and_then(|ids| ids.get(&key).copied());
-    let id = known.or_else(|| {
-        let id = abi::define_counter(&name()).ok()?;
-        if let Ok(mut ids) = ids.try_borrow_mut() {
-            ids.insert(key, id);
-        }
-        Some(id)
-    });
-    if let Some(id) = id {
-        abi::increment(id, by);
+fn total(base: &str, labels: &[(&str, &str)]) -> Series {
+    Series::new(MetricKind::Counter, base, labels.iter().copied(), "total")
+}
+
+/// Adds to a counter, which is made when it is needed first.
+fn add<K: Ord>(known: &Known<K>, key: K, by: u64, make: impl FnOnce() -> Series) {
+    if let Ok(mut known) = known.try_borrow_mut() {
+        measure(known.entry(key).or_insert_with(make), i64::try_from(by).unwrap_or(i64::MAX));
+    }
+}
+
+/// Adds to a counter or a gauge, or records in a histogram.
+pub(crate) fn measure(series: &Series, by: i64) {
+    let Some(id) = series.host_id(|kind, name| abi::define_metric(kind, name).ok()) else { return };
+    match series.kind() {
+        MetricKind::Counter | MetricKind::Gauge => abi::increment(id, by),
+        MetricKind::Histogram => abi::record(id, u64::try_from(by).unwrap_or_default()),
     }
 }

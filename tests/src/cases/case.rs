@@ -49,6 +49,8 @@ pub struct Case {
     pub would_hide: BTreeMap<String, u64>,
     /// Conditions that cannot be evaluated, by the effect of their rule.
     pub failed_conditions: BTreeMap<String, u64>,
+    /// What is measured, by series.
+    pub metrics: BTreeMap<String, u64>,
     /// Envoy answers this itself.
     pub envoy_answers: Option<u16>,
 }
@@ -142,6 +144,7 @@ impl Case {
             hidden: spec.hidden,
             would_hide: spec.would_hide,
             failed_conditions: spec.failed_conditions,
+            metrics: spec.metrics,
             envoy_answers: spec.envoy_answers,
         })
     }

@@ -55,6 +55,10 @@ pub(super) struct CaseSpec {
     /// Conditions that cannot be evaluated, by the effect of their rule.
     #[serde(default)]
     pub(super) failed_conditions: BTreeMap<String, u64>,
+    /// What is measured by the `metrics` section, by series (`name{label="value",…}`, labels sorted): the value of a counter or
+    /// a gauge, the count of a histogram.
+    #[serde(default)]
+    pub(super) metrics: BTreeMap<String, u64>,
     /// Envoy itself answers with this status, whatever a filter says; the other hosts go by `expect`.
     #[serde(default)]
     pub(super) envoy_answers: Option<u16>,

@@ -6,14 +6,15 @@ use std::collections::btree_map::Entry;
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use host_harness::{
-    Event, Frame, HeaderMap, Host as Machine, HostOptions, Module, Optimize, PluginConfig, Properties, StreamId, Worker,
+    Event, Frame, HeaderMap, Host as Machine, HostOptions, MetricsSnapshot, Module, Optimize, PluginConfig, Properties,
+    StreamId, Worker,
 };
 
 use super::case::{Build, Field, Mode};
 use super::counts;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
-use super::report::{Host, Played};
+use super::report::{Counts, Host, Played};
 
 /// The host.
 #[derive(Debug, Clone, Copy)]
@@ -57,8 +58,15 @@ impl Host for HarnessHost {
                 problems.push(format!("{}: the VM trapped", run.name()));
             }
         }
-        Ok(Played { observed, counts: counts::of_metrics(&machine.metrics().counters), problems })
+        Ok(Played { observed, counts: counted(&machine.metrics()), problems })
     }
+}
+
+/// Every metric of the module.
+fn counted(metrics: &MetricsSnapshot) -> Counts {
+    let counts = metrics.histograms.iter().map(|(name, histogram)| (name.clone(), histogram.count));
+    let values = metrics.counters.iter().chain(&metrics.gauges).map(|(name, value)| (name.clone(), *value));
+    counts::of_metrics(values.chain(counts))
 }
 
 fn plugin(document: &str, hold: bool) -> PluginConfig {

@@ -7,12 +7,13 @@ use std::rc::Rc;
 use anyhow::{Result, anyhow};
 use meshward::Config;
 use meshward_engine::{
-    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, Pipeline, Reply,
-    StoreError,
+    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, MetricKind,
+    Pipeline, Reply, StoreError,
 };
 
 use super::caller::Property;
 use super::case::Field;
+use super::counts;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counted, Host, Played};
@@ -50,10 +51,11 @@ impl Host for NativeHost {
             played_one.play(run);
             for (key, by) in played_one.counted {
                 let counted = played.counts.entry(key).or_default();
-                *counted = counted.saturating_add(by);
+                *counted = counted.saturating_add_signed(by);
             }
             played.observed.push(played_one.seen);
         }
+        played.counts.retain(|_, count| *count > 0);
         Ok(played)
     }
 }
@@ -64,7 +66,7 @@ struct One {
     exchange: Exchange,
     world: Surroundings,
     seen: Observed,
-    counted: Vec<(Counted, u64)>,
+    counted: Vec<(Counted, i64)>,
     /// A reply took the place of the exchange.
     replied: bool,
 }
@@ -105,11 +107,15 @@ impl One {
                     self.counted.push((Counted::Refused(reason.name().to_owned(), shadow), 1));
                 }
                 Effect::Count { counter: Counter::Hidden { list, shadow }, by } => {
-                    self.counted.push((Counted::Hidden(list.to_owned(), shadow), by));
+                    self.counted.push((Counted::Hidden(list.to_owned(), shadow), by.cast_signed()));
                 }
                 Effect::Count { counter: Counter::ConditionFailed { allows }, by } => {
                     let effect = if allows { "allow" } else { "deny" };
-                    self.counted.push((Counted::FailedCondition(effect.to_owned()), by));
+                    self.counted.push((Counted::FailedCondition(effect.to_owned()), by.cast_signed()));
+                }
+                Effect::Measure { series, by } => {
+                    let by = if series.kind() == MetricKind::Histogram { 1 } else { by };
+                    self.counted.push((counts::measured(series.name()), by));
                 }
                 Effect::Log(..) => {}
                 Effect::Callout(callout) => {

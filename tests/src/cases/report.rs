@@ -19,6 +19,9 @@ pub enum Counted {
     Hidden(String, bool),
     /// Conditions that could not be evaluated, by the effect of their rule.
     FailedCondition(String),
+    /// A series of the `metrics` section, as Prometheus writes it with its labels sorted: the value of a counter or a gauge,
+    /// the count of a histogram.
+    Measured(String),
 }
 
 /// A host: something that plays exchanges.
@@ -129,6 +132,7 @@ fn count(case: &Case, counts: &mut Counts) {
         entries.iter().for_each(|(list, by)| add_some(Counted::Hidden(list.clone(), shadow), *by));
     }
     case.failed_conditions.iter().for_each(|(effect, by)| add_some(Counted::FailedCondition(effect.clone()), *by));
+    case.metrics.iter().for_each(|(series, by)| add_some(Counted::Measured(series.clone()), *by));
     let mut add = |reason: &String, shadow| add_some(Counted::Refused(reason.clone(), shadow), 1);
     match &case.expect {
         Expect::Passes | Expect::PassesWithout(_) | Expect::Edited(_) => {}

@@ -16,7 +16,7 @@ use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::KeptHeaders;
 use crate::host::Host;
-use crate::report::Phase;
+use crate::report::{AnswerKind, Phase};
 use crate::settings::Batches;
 use crate::stage::{Asked, Call, Lent, Refusal, Scope, StageExchange, Target, Verdict};
 use crate::trace::TraceId;
@@ -182,6 +182,12 @@ impl Exchange {
     /// Refuses one message, and with it the batch it came in: each request of the batch gets an error of its own.
     fn refuse_messages(&mut self, messages: &[Message<'_>], refused: &Refused<'_>, batch: bool, effects: &mut Effects) {
         let Refused { message: this, flaw, revision, .. } = refused;
+        if let Some(observation) = &mut self.observation
+            && let Some(index) = messages.iter().position(|message| std::ptr::eq(message, *this))
+            && let Some(shape) = refused.shape()
+        {
+            observation.refused_as(index, shape);
+        }
         if !batch || messages.iter().all(|message| message.kind() != Kind::Request) {
             // Only the sender of a request waits for an error under its id; a response's id is not the sender's.
             let id = if this.kind() == Kind::Request { this.id().map(|id| id.to_owned()) } else { None };
@@ -324,6 +330,19 @@ impl<'m> Asking<'_, 'm> {
 }
 
 impl Refused<'_> {
+    /// What the body says, where that is not an error of the reason's code.
+    fn shape(&self) -> Option<AnswerKind> {
+        let stateless = self.revision.is_some_and(|revision| revision.era() == Era::Stateless);
+        match (&self.refusal, &self.target) {
+            (Refusal::ToolResult { .. }, Target::Tool(_)) => Some(AnswerKind::Result { is_error: true }),
+            (Refusal::Unknown, Target::Resource(_)) if !stateless => Some(AnswerKind::Error { code: Some(-32002) }),
+            (Refusal::Unknown, Target::Tool(_) | Target::Prompt(_) | Target::Resource(_)) => {
+                Some(AnswerKind::Error { code: Some(-32602) })
+            }
+            _ => None,
+        }
+    }
+
     /// The refusal of the message, in the shape that was decided.
     fn body(&self, id: Option<&OwnedId>, revision: Option<Revision>) -> Vec<u8> {
         let reason = self.flaw.reason.shown();

@@ -92,6 +92,14 @@ fn denied(reason: Reason) -> Decided {
 }
 
 impl MessageReport {
+    /// It is refused in a reason's own words, unless it is known to be in others.
+    fn answered_here(&mut self, reason: Reason, at: u64) {
+        if matches!(self.kind, None | Some(Kind::Request)) {
+            let usual = AnswerKind::Error { code: Some(reason.shown().code().into()) };
+            self.answer = Some(AnswerReport { at, is: self.answer.map_or(usual, |answer| answer.is) });
+        }
+    }
+
     /// What a message says of itself.
     fn of(message: &Message<'_>) -> Self {
         let name = message.method();
@@ -175,6 +183,9 @@ impl Observation {
         let effect = RulingEffect::Refuses(reason);
         report.rulings.push(Ruling { stage: ENGINE, on: Phase::Request, effect, rule: None });
         report.decision = denied(reason);
+        if message.is_none() {
+            report.answered_here(reason, host.now());
+        }
         self.add(report, None, host, headers, effects);
     }
 
@@ -189,6 +200,14 @@ impl Observation {
         let index = self.report.messages.len();
         self.report.messages.push(message);
         self.tell(&Moment::Decided { index, call }, host, headers, effects);
+    }
+
+    /// The shape in which a message is refused that is not the usual one.
+    pub(super) fn refused_as(&mut self, index: usize, is: AnswerKind) {
+        let at = self.report.started;
+        if let Some(message) = self.report.messages.get_mut(index).filter(|message| message.is_request()) {
+            message.answer = Some(AnswerReport { at, is });
+        }
     }
 
     /// The server's message, after the stages have seen it.
@@ -261,8 +280,8 @@ impl Observation {
         report.response.started = Some(host.now());
         report.response.is_stream = media::media(headers) == Media::EventStream;
         report.response.is_complete = end_of_stream;
-        if report.session.is_none() {
-            report.session = text(headers.first("mcp-session-id"));
+        if let Some(session) = text(headers.first("mcp-session-id")) {
+            report.session = Some(session);
         }
         self.tell(&Moment::ResponseStarted, host, kept, effects);
     }
@@ -298,7 +317,8 @@ impl Exchange {
         let report = &mut observation.report;
         report.outcome = self.outcome;
         if report.decided.is_none() && self.outcome != Outcome::Open {
-            report.decided = Some(host.now());
+            let now = host.now();
+            report.decided = Some(now);
             for message in &mut report.messages {
                 match (self.outcome, message.decision) {
                     (
@@ -311,6 +331,9 @@ impl Exchange {
                         message.decision = Decided::Denied(Reason::BatchRefused);
                     }
                     _ => {}
+                }
+                if let Outcome::Denied(reason) = self.outcome {
+                    message.answered_here(if let Decided::Denied(own) = message.decision { own } else { reason }, now);
                 }
             }
             let headers = &self.headers;

@@ -106,6 +106,35 @@ fn each_decision_is_reported_with_what_was_said_of_it() {
 }
 
 #[test]
+fn the_answer_to_what_is_refused_is_ours() {
+    let error = |code| Some(AnswerKind::Error { code: Some(code) });
+    for (tool, answer) in [
+        ("get", None),
+        ("deny", error(-31403)),
+        ("deny-in-words", error(-31403)),
+        ("deny-as-result", Some(AnswerKind::Result { is_error: true })),
+        ("hide", error(-32602)),
+        ("clash", error(-32603)),
+    ] {
+        let (mut driver, recorder) = observed(settings(), vec![Box::new(TestStage)]);
+        driver.request(POST, false);
+        driver.host.now.set(5);
+        driver.handle(Input::RequestBodyComplete { body: call(tool).as_bytes() });
+        let reply = driver.effects.list.iter().find_map(|effect| match effect {
+            Effect::Reply(reply) => Some(serde_json::from_slice::<serde_json::Value>(&reply.body).unwrap()),
+            _ => None,
+        });
+        assert_eq!(reply.is_some(), answer.is_some());
+        driver.handle(Input::End);
+        let given = recorder.report().messages[0].answer;
+        assert_eq!(given, answer.map(|is| AnswerReport { at: 5, is }), "{tool}");
+        if let (Some(body), Some(AnswerKind::Error { code })) = (reply, answer) {
+            assert_eq!(body["error"]["code"].as_i64(), code, "{tool}");
+        }
+    }
+}
+
+#[test]
 fn what_cannot_be_read_is_a_message_too() {
     let head = |method, path| vec![(":method", method), (":path", path), ("content-type", "application/json")];
     for (head, body, reason, endpoint) in [
@@ -123,6 +152,8 @@ fn what_cannot_be_read_is_a_message_too() {
         let report = recorder.report();
         let [message] = &report.messages[..] else { panic!("{report:?}") };
         assert_eq!((message.kind, message.decision), (None, Decided::Denied(reason)));
+        let code = Some(reason.code().into());
+        assert_eq!(message.answer.map(|answer| answer.is), Some(AnswerKind::Error { code }));
         assert_eq!(report.endpoint.is_some(), endpoint);
         assert_eq!(report.response.status, Some(reason.http_status()));
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -38,6 +39,9 @@ impl Setup {
     }
 }
 
+/// How often Envoy brings its histograms up to date.
+pub(super) const FLUSH: Duration = Duration::from_millis(100);
+
 /// The listener's name.
 pub(super) fn name(index: usize) -> String {
     format!("cases_{index}")
@@ -60,6 +64,8 @@ pub(super) fn bootstrap(
     let address = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
     *sidecar.pointer_mut(address).context("no upstream address")? =
         json!({"socket_address": {"address": upstream.ip().to_string(), "port_value": upstream.port()}});
+    let document = sidecar.as_object_mut().context("the sidecar is no object")?;
+    document.insert("stats_flush_interval".to_owned(), json!(format!("{}s", FLUSH.as_secs_f32())));
     Ok(sidecar)
 }
 

@@ -27,7 +27,7 @@ use super::caller::Caller;
 use super::case::{Http, Request};
 use super::counts;
 use super::observed::{ClientSaw, Observed, Run};
-use super::report::{Host, Played};
+use super::report::{Counts, Host, Played};
 use crate::envoy::{Envoy, sidecar_inbound};
 
 /// How many exchanges are under way at once.
@@ -105,7 +105,7 @@ impl EnvoyHost {
             }
         }
 
-        let stats = envoy.stats("wasmcustom").with_context(|| envoy.log_tail())?;
+        let counts = tokio::task::block_in_place(|| settled(&envoy)).with_context(|| envoy.log_tail())?;
         // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
         let log = envoy.stop()?;
         drop(stop);
@@ -121,8 +121,23 @@ impl EnvoyHost {
                 Observed { client, upstream, late }
             })
             .collect();
-        Ok(Played { observed, counts: counts::of_metrics(&stats), problems })
+        Ok(Played { observed, counts, problems })
     }
+}
+
+/// What the module has counted, once no more comes: an exchange is measured at its end, which the client may see first, and
+/// Envoy shows histograms as of its last flush.
+fn settled(envoy: &Envoy) -> Result<Counts> {
+    let mut before = None;
+    for _ in 0..50 {
+        let counts = counts::of_metrics(envoy.metrics()?);
+        if before.as_ref() == Some(&counts) {
+            return Ok(counts);
+        }
+        before = Some(counts);
+        std::thread::sleep(bootstrap::FLUSH.saturating_mul(3));
+    }
+    anyhow::bail!("Envoy's metrics do not settle")
 }
 
 /// The request with the caller's token, where it has one.

@@ -155,6 +155,7 @@ impl Play {
                 | Effect::ResponseHeader(_)
                 | Effect::Callout(_)
                 | Effect::Count { .. }
+                | Effect::Measure { .. }
                 | Effect::Log(..) => {}
             }
         }

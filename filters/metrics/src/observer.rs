@@ -1,0 +1,309 @@
+//! From reports to measurements.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use meshward_catalogue::{Catalogue, ServerKey};
+use meshward_engine::{
+    Decided, Direction, ExchangeObserver, HeaderDemand, HttpMethod, MessageReport, Moment, Observer, Outcome, Report,
+    RulingEffect, SessionTable, Target, View,
+};
+use meshward_wire::method::Method;
+use meshward_wire::refusal::Reason;
+
+use crate::config::MetricsConfig;
+use crate::label::{Key, OTHER, Value};
+use crate::metric::Metric;
+use crate::outcome;
+use crate::registry::Registry;
+use crate::vocabulary::{NameKind, Vocabulary};
+
+/// When sessions began.
+const SESSIONS: SessionTable = SessionTable::new("meshward/session/");
+
+/// Measures exchanges.
+#[derive(Debug)]
+pub struct Metrics {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    registry: RefCell<Registry>,
+    catalogue: Option<Rc<Catalogue>>,
+    max_series: usize,
+}
+
+/// The measurement of one exchange.
+#[derive(Debug)]
+struct MetricsExchange {
+    shared: Rc<Shared>,
+    /// What the messages name, each a value of a label.
+    targets: Vec<Named>,
+    /// It has been counted among the open streams.
+    is_open: bool,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Named {
+    tool: Option<Value>,
+    prompt: Option<Value>,
+}
+
+impl Metrics {
+    /// Measures by a valid section. `tools` and `prompts` are names that the rest of the configuration has; `catalogue`
+    /// knows those that servers have listed.
+    #[must_use]
+    pub fn new<'n>(
+        config: &'n MetricsConfig,
+        direction: Direction,
+        tools: impl IntoIterator<Item = &'n str>,
+        prompts: impl IntoIterator<Item = &'n str>,
+        catalogue: Option<Rc<Catalogue>>,
+    ) -> Self {
+        let mut vocabulary = Vocabulary::default();
+        for name in tools.into_iter().chain(config.tools.iter().map(String::as_str)) {
+            vocabulary.add(NameKind::Tool, name);
+        }
+        for name in prompts.into_iter().chain(config.prompts.iter().map(String::as_str)) {
+            vocabulary.add(NameKind::Prompt, name);
+        }
+        let registry = RefCell::new(Registry::new(config, direction, vocabulary));
+        Self { shared: Rc::new(Shared { registry, catalogue, max_series: config.max_series }) }
+    }
+}
+
+impl Observer for Metrics {
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
+
+    fn open(&self) -> Box<dyn ExchangeObserver> {
+        Box::new(MetricsExchange { shared: Rc::clone(&self.shared), targets: Vec::new(), is_open: false })
+    }
+}
+
+impl ExchangeObserver for MetricsExchange {
+    fn see(&mut self, moment: &Moment<'_>, report: &Report, view: &mut View<'_>) {
+        match moment {
+            Moment::Decided { index, .. } => {
+                let target = report.messages.get(*index).and_then(|message| message.target.as_ref());
+                let named = target.map(|target| self.shared.named(target, view)).unwrap_or_default();
+                self.targets.push(named);
+            }
+            Moment::ResponseStarted => self.response_started(report, view),
+            Moment::Answered { .. } => {}
+            Moment::ServerRequest { report: message, .. } => {
+                let labels = [
+                    (Key::Method, method(message)),
+                    (Key::Endpoint, self.shared.endpoint(report)),
+                    (Key::Decision, Some(Value::Fixed(word(message.decision)))),
+                    (Key::Reason, reason(message.decision)),
+                    (Key::Rule, self.shared.rule(message)),
+                ];
+                self.shared.measure(view, Metric::ServerRequests, &labels, 1);
+            }
+            Moment::Ended => self.ended(report, view),
+        }
+    }
+}
+
+impl MetricsExchange {
+    fn response_started(&mut self, report: &Report, view: &mut View<'_>) {
+        let response = &report.response;
+        let is_success = response.status.is_some_and(|status| (200..300).contains(&status));
+        if response.is_stream && is_success && !response.is_complete {
+            self.is_open = true;
+            self.shared.measure(view, Metric::OpenStreams, &[], 1);
+        }
+        let initializes = |message: &MessageReport| message.method.is_some_and(|method| method.name == "initialize");
+        if let Some(session) = report.session.as_ref().filter(|_| is_success && report.messages.iter().any(initializes))
+        {
+            SESSIONS.remember(&*view.host, session.as_bytes(), &report.started.to_le_bytes());
+        }
+    }
+
+    fn ended(&mut self, report: &Report, view: &mut View<'_>) {
+        let shared = &*self.shared;
+        if self.is_open {
+            shared.measure(view, Metric::OpenStreams, &[], -1);
+        }
+        let endpoint = (Key::Endpoint, shared.endpoint(report));
+        for (number, message) in report.messages.iter().enumerate() {
+            let named = self.targets.get(number).copied().unwrap_or_default();
+            shared.message(report, message, named, endpoint, view);
+        }
+        let first = (Key::Method, report.messages.first().and_then(method));
+        let about = [first, endpoint];
+        if report.request_bytes > 0 {
+            shared.measure(view, Metric::RequestSize, &about, fits(report.request_bytes));
+        }
+        let response = &report.response;
+        if response.status.is_some() {
+            shared.measure(view, Metric::ResponseSize, &about, fits(response.bytes));
+        }
+        if let Some(at) = response.first_event {
+            shared.measure(view, Metric::TimeToFirstEvent, &about, milliseconds(report.started, at));
+        }
+        let sent = |name: &str| {
+            let is = |message: &&MessageReport| message.method.is_some_and(|method| method.name == name);
+            report.messages.iter().filter(is).count() as u64
+        };
+        for (metric, sender, count) in [
+            (Metric::Progress, "client", sent("notifications/progress")),
+            (Metric::Progress, "server", response.progress),
+            (Metric::Cancellations, "client", sent("notifications/cancelled")),
+            (Metric::Cancellations, "server", response.cancelled),
+        ] {
+            shared.count(view, metric, &[(Key::Sender, Some(Value::Fixed(sender))), endpoint], count);
+        }
+        shared.count(view, Metric::Events, &[endpoint], response.events);
+        shared.count(view, Metric::ParsedBytes, &[endpoint], report.parsed_bytes);
+        let outcome = match report.outcome {
+            Outcome::Allowed | Outcome::Passed => "allowed",
+            Outcome::Denied(_) => "denied",
+            Outcome::Failed | Outcome::Open => "failed",
+        };
+        shared.measure(view, Metric::Exchanges, &[(Key::Outcome, Some(Value::Fixed(outcome))), endpoint], 1);
+        shared.end_session(report, endpoint, view);
+    }
+}
+
+impl Shared {
+    /// Measures what there is to measure of one message.
+    fn message(
+        &self,
+        report: &Report,
+        message: &MessageReport,
+        named: Named,
+        endpoint: (Key, Option<Value>),
+        view: &mut View<'_>,
+    ) {
+        let about = [(Key::Method, method(message)), (Key::Tool, named.tool), (Key::Prompt, named.prompt), endpoint];
+        let [a, b, c, d] = about;
+        let decision = (Key::Decision, Some(Value::Fixed(word(message.decision))));
+        let reason = (Key::Reason, reason(message.decision));
+        let rule = (Key::Rule, self.rule(message));
+        self.measure(view, Metric::Decisions, &[a, b, c, d, decision, reason, rule], 1);
+        if !message.is_request() {
+            return;
+        }
+        let outcome = outcome::of(report, message);
+        let (error, code) = ((Key::ErrorType, outcome.error), (Key::StatusCode, outcome.code));
+        let revision = (Key::Revision, message.revision.map(|revision| Value::Fixed(revision.as_str())));
+        let word = (Key::Outcome, Some(Value::Fixed(outcome.is)));
+        self.measure(view, Metric::Requests, &[a, b, c, d, error, code, word], 1);
+        if let Some(at) = outcome.at {
+            let took = milliseconds(report.started, at);
+            self.measure(view, Metric::OperationDuration, &[a, b, c, d, error, code, revision], took);
+        }
+    }
+
+    /// A session ends by its client's DELETE, or is said to be over (404; 2025-03-26, basic/transports, Session Management).
+    fn end_session(&self, report: &Report, endpoint: (Key, Option<Value>), view: &mut View<'_>) {
+        let Some(session) = &report.session else { return };
+        let error = match (report.http_method, report.response.status, report.response.started) {
+            (HttpMethod::Delete, Some(200..=299), Some(_)) => None,
+            (_, Some(404), Some(_)) => Some(Value::Number(404)),
+            _ => return,
+        };
+        let started = SESSIONS.recall(&*view.host, session.as_bytes()).and_then(|value| value.try_into().ok());
+        let Some(started) = started.map(u64::from_le_bytes) else { return };
+        SESSIONS.forget(&*view.host, session.as_bytes());
+        let took = milliseconds(started, report.ended.unwrap_or(started));
+        self.measure(view, Metric::SessionDuration, &[(Key::ErrorType, error), endpoint], took);
+    }
+
+    fn measure(&self, view: &mut View<'_>, metric: Metric, labels: &[(Key, Option<Value>)], by: i64) {
+        let mut registry = self.registry.borrow_mut();
+        if !registry.collects(metric) {
+            return;
+        }
+        let (series, overflows) = registry.series(metric, labels);
+        view.measure(&series, by);
+        if overflows && registry.collects(Metric::SeriesOverflow) {
+            let (series, _) = registry.series(Metric::SeriesOverflow, &[]);
+            view.measure(&series, 1);
+        }
+    }
+
+    /// Adds to a counter, unless it is nothing.
+    fn count(&self, view: &mut View<'_>, metric: Metric, labels: &[(Key, Option<Value>)], by: u64) {
+        if by > 0 {
+            self.measure(view, metric, labels, fits(by));
+        }
+    }
+
+    fn endpoint(&self, report: &Report) -> Option<Value> {
+        let path = report.endpoint.as_deref()?;
+        // A path that is an endpoint is one that is configured.
+        Some(self.registry.borrow_mut().vocabulary.add(NameKind::Endpoint, path))
+    }
+
+    fn rule(&self, message: &MessageReport) -> Option<Value> {
+        let rulings = || message.rulings.iter();
+        let refused = rulings().find(|ruling| matches!(ruling.effect, RulingEffect::Refuses(_)));
+        let observed = || rulings().find(|ruling| matches!(ruling.effect, RulingEffect::WouldRefuse(_)));
+        let ruling = refused.or_else(observed).or_else(|| rulings().find(|ruling| ruling.rule.is_some()))?;
+        // Rules have their names from the configuration.
+        Some(self.registry.borrow_mut().vocabulary.add(NameKind::Rule, ruling.rule.as_deref()?))
+    }
+
+    /// What a message is about, as far as its name is one of the configuration, or of a server's list.
+    fn named(&self, target: &Target<'_>, view: &View<'_>) -> Named {
+        match target {
+            Target::Tool(name) => Named { tool: Some(self.tool(name, view)), prompt: None },
+            Target::Prompt(name) => {
+                let known = self.registry.borrow().vocabulary.find(NameKind::Prompt, name);
+                Named { tool: None, prompt: Some(known.unwrap_or(OTHER)) }
+            }
+            Target::Resource(_) | Target::Resources(_) | Target::None => Named::default(),
+        }
+    }
+
+    fn tool(&self, name: &str, view: &View<'_>) -> Value {
+        if let Some(known) = self.registry.borrow().vocabulary.find(NameKind::Tool, name) {
+            return known;
+        }
+        let Some(catalogue) = &self.catalogue else { return OTHER };
+        let cluster = view.host.property(&["xds", "cluster_name"]).unwrap_or_default();
+        let server = ServerKey::new(&cluster, view.headers.path());
+        if catalogue.tool(&*view.host, &server, name).is_none() {
+            return OTHER;
+        }
+        let mut registry = self.registry.borrow_mut();
+        registry.vocabulary.learn(NameKind::Tool, name, self.max_series).unwrap_or(OTHER)
+    }
+}
+
+fn method(message: &MessageReport) -> Option<Value> {
+    let known = message.method.map(|method: &Method| Value::Fixed(method.name));
+    known.or_else(|| message.other_method.is_some().then_some(OTHER))
+}
+
+const fn word(decision: Decided) -> &'static str {
+    match decision {
+        Decided::Allowed => "allowed",
+        Decided::Observed(_) => "observed",
+        Decided::Denied(_) => "denied",
+        Decided::Failed | Decided::Open => "failed",
+    }
+}
+
+const fn reason(decision: Decided) -> Option<Value> {
+    match decision {
+        Decided::Observed(reason) | Decided::Denied(reason) => Some(Value::Fixed(Reason::name(reason))),
+        Decided::Allowed | Decided::Failed | Decided::Open => None,
+    }
+}
+
+/// From one time to another, to the nearest millisecond.
+fn milliseconds(from: u64, to: u64) -> i64 {
+    let nanoseconds = to.saturating_sub(from);
+    fits(nanoseconds.saturating_add(500_000) / 1_000_000)
+}
+
+/// A number that fits.
+fn fits(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

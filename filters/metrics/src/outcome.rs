@@ -1,0 +1,82 @@
+//! What a request came to, in the words of the conventions.
+
+use meshward_engine::{AnswerKind, Decided, Direction, MessageReport, Phase, Report, RulingEffect};
+use meshward_wire::refusal::Reason;
+
+use crate::label::{OTHER, Value};
+
+/// What came of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// In a word.
+    pub(crate) is: &'static str,
+    /// `error.type`.
+    pub(crate) error: Option<Value>,
+    /// `rpc.response.status_code`.
+    pub(crate) code: Option<Value>,
+    /// When it was known; `None`: it never will be here.
+    pub(crate) at: Option<u64>,
+}
+
+/// Codes that are the client's fault: no errors of a server (OpenTelemetry semantic conventions for MCP, server spans).
+const CLIENT_FAULTS: [i64; 5] = [-32700, -32600, -32601, -32602, -32002];
+
+/// Codes of JSON-RPC and MCP that are values of labels, besides those of our own refusals.
+const CODES: [i64; 9] = [-32603, -32000, -32001, -32002, -32020, -32021, -32022, -32042, -32800];
+
+/// A code as a value: a server can send any number.
+fn code(code: Option<i64>) -> Value {
+    let known = |code: i64| {
+        CODES.contains(&code)
+            || CLIENT_FAULTS.contains(&code)
+            || Reason::ALL.iter().any(|reason| i64::from(reason.code()) == code)
+    };
+    let number = code.filter(|code| known(*code)).and_then(|code| i32::try_from(code).ok());
+    number.map_or(OTHER, Value::Number)
+}
+
+/// The outcome of a request.
+pub(crate) fn of(report: &Report, message: &MessageReport) -> Outcome {
+    let fault = |number: Option<i64>| {
+        let is_fault = match report.direction {
+            Direction::Outbound => true,
+            Direction::Inbound => number.is_none_or(|number| !CLIENT_FAULTS.contains(&number)),
+        };
+        is_fault.then(|| code(number))
+    };
+    let refused = message.rulings.iter().find_map(|ruling| match (ruling.on, ruling.effect) {
+        (Phase::Response, RulingEffect::Refuses(reason)) => Some(i64::from(reason.shown().code())),
+        _ => None,
+    });
+    let response = &report.response;
+    let is_refused = matches!(message.decision, Decided::Denied(_)) || refused.is_some();
+    let word = |otherwise| if is_refused { "refused" } else { otherwise };
+    let at = message.answer.map(|answer| answer.at);
+    if message.decision == Decided::Failed {
+        let failed = Some(Value::Fixed("failed"));
+        return Outcome { is: "failed", error: failed, code: None, at: at.or(report.ended) };
+    }
+    let answer = refused.map(|code| AnswerKind::Error { code: Some(code) }).or(message.answer.map(|answer| answer.is));
+    match answer {
+        Some(AnswerKind::Result { is_error: false }) => Outcome { is: word("ok"), error: None, code: None, at },
+        Some(AnswerKind::Result { is_error: true }) => {
+            Outcome { is: word("tool_error"), error: Some(Value::Fixed("tool_error")), code: None, at }
+        }
+        Some(AnswerKind::Error { code: number }) => {
+            Outcome { is: word("error"), error: fault(number), code: Some(code(number)), at }
+        }
+        None => {
+            let fixed = |is: &'static str| Outcome { is, error: Some(Value::Fixed(is)), code: None, at: report.ended };
+            match response.status {
+                // The answer comes on another stream (2024-11-05), in another exchange.
+                Some(202) => Outcome { is: "accepted", error: None, code: None, at: None },
+                Some(status) if status >= 400 => {
+                    Outcome { error: Some(Value::Number(status.into())), ..fixed("http_error") }
+                }
+                _ if !response.is_complete => fixed("aborted"),
+                _ if response.is_unread => Outcome { error: None, ..fixed("unread") },
+                _ => fixed("unanswered"),
+            }
+        }
+    }
+}
