@@ -20,7 +20,10 @@ fn the_smallest_and_the_fullest_are_accepted() {
         {"name": "a", "effect": "allow", "methods": ["tools/call"], "tools": ["get_*"]},
         {"name": "b", "effect": "deny", "prompts": ["x"], "resources": ["file:///*"]}]},
       "trace": {"rule": "header", "start": false, "sampling": 0.25, "proxy_span": true,
-        "baggage": {"keys": ["tenant", "user.*"], "max_members": 180, "max_bytes": "4KiB"}}}"#;
+        "baggage": {"keys": ["tenant", "user.*"], "max_members": 180, "max_bytes": "4KiB"}},
+      "direction": "outbound",
+      "metrics": {"collect": ["operation_duration", "series_overflow"], "labels": ["method", "endpoint"], "tools": ["a"],
+        "prompts": ["b"], "max_series": 5}}"#;
     for json in [SMALLEST, full] {
         assert_eq!(errors(json), [""; 0], "{json}");
         let config = Config::from_json(json.as_bytes()).unwrap();
@@ -93,6 +96,30 @@ fn every_error_of_the_trace_section_is_named_at_once() {
 }
 
 #[test]
+fn every_error_of_the_metrics_section_is_named_at_once() {
+    let json = SMALLEST.replace(
+        "\"endpoints\"",
+        r#""direction": "sideways", "metrics": {"collect": [], "labels": ["method", "session"], "tools": ["a", "get_*"],
+            "prompts": [""], "max_series": 0, "max_serie": 1},"endpoints""#,
+    );
+    let expected = [
+        "direction: unknown variant `sideways`, expected `inbound` or `outbound`",
+        "metrics.max_serie: unknown field `max_serie` (did you mean `max_series`?)",
+        "metrics.max_series: between 1 and 100000",
+        "metrics.collect: an empty list measures nothing: name a metric, or leave `metrics` out",
+        "metrics.tools[1]: write a name; patterns would let callers choose values",
+        "metrics.prompts[0]: write a name; patterns would let callers choose values",
+    ];
+    let found = errors(&json);
+    for expected in expected {
+        assert!(found.iter().any(|error| error == expected), "missing: {expected}\nfound:\n{}", found.join("\n"));
+    }
+    let label = found.iter().find(|error| error.starts_with("metrics.labels[1]: unknown variant `session`"));
+    assert!(label.is_some_and(|error| error.contains("`status_code`")), "{}", found.join("\n"));
+    assert_eq!(found.len(), expected.len() + 1, "{}", found.join("\n"));
+}
+
+#[test]
 fn what_is_not_a_document_is_one_error() {
     for (json, begins) in
         [("", ".: not a JSON document: "), ("{", ".: not a JSON document: "), ("[]", ".: a configuration is an object")]
@@ -123,6 +150,18 @@ fn bounds_hold_at_their_edges() {
         assert_eq!(errors(&with(section)).is_empty(), accepted, "{section}");
     }
     let trace = |section: &str| SMALLEST.replace("\"endpoints\"", &format!("\"trace\":{{{section}}},\"endpoints\""));
+    let metrics =
+        |section: &str| SMALLEST.replace("\"endpoints\"", &format!("\"metrics\":{{{section}}},\"endpoints\""));
+    let tools = |n: usize| format!("\"tools\":[{}]", vec!["\"t\""; n].join(","));
+    for (section, accepted) in [
+        ("\"max_series\":1", true),
+        ("\"max_series\":100000", true),
+        ("\"max_series\":100001", false),
+        (&*tools(10_000), true),
+        (&*tools(10_001), false),
+    ] {
+        assert_eq!(errors(&metrics(section)).is_empty(), accepted, "{section}");
+    }
     let keys = |n: usize| format!("\"baggage\":{{\"keys\":[{}]}}", vec!["\"k\""; n].join(","));
     for (section, accepted) in [
         ("\"sampling\":0", true),
