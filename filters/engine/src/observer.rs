@@ -16,7 +16,7 @@ use crate::stage::Call;
 /// [`ExchangeObserver`] it opens.
 ///
 /// Where there is an observer, every response is read at least as with [`crate::Reads::Observes`].
-pub trait Observer: Debug {
+pub trait Observer {
     /// The request header fields it wants to see, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand;
 
@@ -25,9 +25,21 @@ pub trait Observer: Debug {
 }
 
 /// An observer's part in one exchange.
-pub trait ExchangeObserver: Debug {
+pub trait ExchangeObserver {
     /// Hears of a moment. The report says how the exchange stands after it.
     fn see(&mut self, moment: &Moment<'_>, report: &Report, view: &mut View<'_>);
+}
+
+impl Debug for dyn Observer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Observer")
+    }
+}
+
+impl Debug for dyn ExchangeObserver {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExchangeObserver")
+    }
 }
 
 /// What happens in an exchange. Of an exchange with something that passes unread because it is not MCP nothing is told.

@@ -19,7 +19,7 @@ use crate::trace::TraceId;
 
 /// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
 /// of one is in the [`StageExchange`] it opens.
-pub trait Stage: Debug {
+pub trait Stage {
     /// Its name in logs and metrics.
     fn name(&self) -> &'static str;
 
@@ -37,7 +37,7 @@ pub trait Stage: Debug {
 }
 
 /// A stage's part in one exchange.
-pub trait StageExchange: Debug {
+pub trait StageExchange {
     /// Sees the request's head, before any message. It may edit header fields, which without header hold are out of reach
     /// when the messages come.
     fn request_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
@@ -57,6 +57,19 @@ pub trait StageExchange: Debug {
 
     /// Judges one message of the server, and may edit it.
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer;
+}
+
+// Not a bound of the traits: the module would carry everybody's formatting, which nobody there asks for.
+impl Debug for dyn Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Stage").field(&self.name()).finish()
+    }
+}
+
+impl Debug for dyn StageExchange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("StageExchange")
+    }
 }
 
 /// How a response is read.
