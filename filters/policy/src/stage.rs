@@ -113,10 +113,12 @@ impl StageExchange for PolicyExchange {
         let method = call.message.method().unwrap_or_default();
         self.asks_for_list |= ListKind::of_method(&method).is_some();
         self.initializes |= method == "initialize";
-        let session = scope.headers.all("mcp-session-id").next();
         if self.shared.policy.wants_client {
             let said = call.message.client_name().map(String::from);
-            self.client = said.or_else(|| sessions::client_of(&*scope.host, session?));
+            self.client = said.or_else(|| {
+                let session = scope.headers.all("mcp-session-id").next()?;
+                sessions::client_of(&*scope.host, session)
+            });
         }
         let text = call.message.text();
         let shared = Rc::clone(&self.shared);

@@ -148,21 +148,21 @@ pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
 }
 
+/// A string of more words is looked through in larger blocks.
+const FEW_WORDS: usize = 5;
+
 /// How many bytes from here on are a string's plain letters: up to a quote, a backslash or a control character.
 #[inline]
 pub(crate) fn plain_length(bytes: &[u8]) -> usize {
     // Most strings are short: their end is found word by word, without a branch for each byte.
-    if let Some((first, [second, ..])) = bytes.as_chunks::<8>().0.split_first() {
-        match first_special(*first) {
-            8 => {}
-            at => return at,
-        }
-        match first_special(*second) {
-            8 => {}
-            at => return at.saturating_add(8),
+    let mut length = 0_usize;
+    for word in bytes.as_chunks::<8>().0.iter().take(FEW_WORDS) {
+        match first_special(*word) {
+            8 => length = length.saturating_add(8),
+            at => return length.saturating_add(at),
         }
     }
-    long_plain_length(bytes)
+    length.saturating_add(long_plain_length(bytes.get(length..).unwrap_or_default()))
 }
 
 fn long_plain_length(bytes: &[u8]) -> usize {

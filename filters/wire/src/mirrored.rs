@@ -119,6 +119,8 @@ pub struct Facts<'a> {
     pub revision: Option<Revision>,
     /// The method; none for a response.
     pub method: Option<&'a str>,
+    /// The same, where MCP knows it.
+    pub known: Option<&'static Method>,
     /// What `params` says in the member that [`crate::method::TargetKind::named_by`] names, when it is a string.
     pub name: Option<&'a str>,
 }
@@ -188,7 +190,6 @@ impl<'h> Mirrored<'h> {
         if facts.is_batch {
             return self.other.map_or(Ok(()), |header| Err(Condemned { header, fault: Fault::Mismatch }));
         }
-        let known = facts.method.and_then(Method::lookup);
         let required = facts.is_request && facts.revision.is_some_and(Revision::requires_mirrored_headers);
         let wrong = |header, fault| Err(Condemned { header, fault });
         if required && self.version.is_none() {
@@ -202,14 +203,14 @@ impl<'h> Mirrored<'h> {
         }
         match self.name {
             Some(value) => {
-                let named = known.and_then(|method| method.target.named_by()).and(facts.name);
+                let named = facts.known.and_then(|method| method.target.named_by()).and(facts.name);
                 match decode(value) {
                     Ok(name) if named == Some(&*name) => {}
                     Ok(_) => return wrong(Header::Name, Fault::Mismatch),
                     Err(fault) => return wrong(Header::Name, fault),
                 }
             }
-            None if required && known.is_some_and(Method::requires_name_header) => {
+            None if required && facts.known.is_some_and(Method::requires_name_header) => {
                 return wrong(Header::Name, Fault::Missing);
             }
             None => {}

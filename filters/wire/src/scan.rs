@@ -34,8 +34,20 @@ pub(crate) trait Sink {
 pub(crate) struct Value {
     pub(crate) span: Span,
     pub(crate) kind: ValueKind,
-    /// A string with an escaped NUL or with a fault.
-    pub(crate) unfit: bool,
+    /// Of a string.
+    pub(crate) letters: Letters,
+}
+
+/// What a string's letters are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Letters {
+    /// What they say.
+    #[default]
+    Plain,
+    /// Some of them are escaped.
+    Escaped,
+    /// There is an escaped NUL among them, or a fault.
+    Unfit,
 }
 
 /// The first fault of a body, and where.
@@ -187,16 +199,16 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
 
     fn value(&mut self, slot: S::Slot, parent: S::Role) -> Syntax<()> {
         let start = self.at;
-        let (kind, unfit) = match self.peek()? {
+        let (kind, letters) = match self.peek()? {
             b'{' => return self.open(slot, parent, ValueKind::Object),
             b'[' => return self.open(slot, parent, ValueKind::Array),
-            b'"' => (ValueKind::String, self.string()?.unfit),
+            b'"' => (ValueKind::String, self.string()?),
             first => match self.word(first)? {
-                Some(kind) => (kind, false),
+                Some(kind) => (kind, Letters::Plain),
                 None => return Ok(()),
             },
         };
-        let value = Value { span: Span { start, end: self.at }, kind, unfit };
+        let value = Value { span: Span { start, end: self.at }, kind, letters };
         let told = self.sink.value(slot, parent, value);
         self.note(told, start);
         Ok(())
@@ -262,7 +274,7 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             self.note(told, frame.start);
         }
         let kind = if frame.is_object { ValueKind::Object } else { ValueKind::Array };
-        let told = self.sink.value(frame.slot, frame.parent, Value { span, kind, unfit: false });
+        let told = self.sink.value(frame.slot, frame.parent, Value { span, kind, letters: Letters::Plain });
         self.note(told, frame.start);
         Ok(())
     }
@@ -271,13 +283,13 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
         let start = self.at.saturating_add(1);
         let string = self.string()?;
         let letters = Span { start, end: self.at.saturating_sub(1) };
-        if self.keys.add(self.text, frame.keys, letters, string.escaped) {
+        if self.keys.add(self.text, frame.keys, letters, string != Letters::Plain) {
             self.note(Err(Reason::DuplicateKey), start);
         }
-        if string.unfit && self.fault.is_some() || !self.sink.listens(frame.role) {
+        if string == Letters::Unfit && self.fault.is_some() || !self.sink.listens(frame.role) {
             return Ok(S::Slot::default());
         }
-        match self.sink.key(frame.role, letters.of(self.text), string.escaped, letters) {
+        match self.sink.key(frame.role, letters.of(self.text), string != Letters::Plain, letters) {
             Ok(slot) => Ok(slot),
             Err(reason) => {
                 self.note(Err(reason), start);

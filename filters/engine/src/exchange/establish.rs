@@ -105,6 +105,7 @@ pub(super) fn establish<'m>(
         is_request: message.kind() == Kind::Request,
         revision,
         method: name.as_deref(),
+        known: method,
         name: named.as_deref(),
     };
     mirrored.check(&facts)?;

@@ -159,14 +159,15 @@ impl Exchange {
         if !media::is_identity(headers) {
             return self.refuse(Reason::UnsupportedContentEncoding, effects);
         }
-        if head.declared_length().is_some_and(|length| length > self.pipeline.settings.limits.max_bytes) {
+        let declared_length = head.declared_length();
+        if declared_length.is_some_and(|length| length > self.pipeline.settings.limits.max_bytes) {
             return self.refuse(Reason::BodyTooLarge, effects);
         }
         self.keep(headers, head);
         if let Err(condemned) = Mirrored::read(self.headers.iter()) {
             return self.refuse(condemned.reason(), effects);
         }
-        if end_of_stream || head.declared_length() == Some(0) {
+        if end_of_stream || declared_length == Some(0) {
             return self.refuse(Reason::EmptyBody, effects);
         }
         self.declares_length = head.content_length.is_some();

@@ -9,7 +9,7 @@ pub use self::known::resembles;
 pub use self::read::{ReadError, Reader};
 use self::read::{SLOTS, Slot};
 use crate::json::{Span, ValueKind, unescape};
-use crate::scan::Value;
+use crate::scan::{Letters, Value};
 
 /// What a body holds.
 #[expect(clippy::large_enum_variant, reason = "one message is the common case, and boxing it would cost an allocation")]
@@ -276,8 +276,9 @@ impl<'b> Message<'b> {
     fn string(&self, slot: Slot) -> Text<'b> {
         match self.present(slot) {
             None => Text::Missing,
-            Some(Value { kind: ValueKind::String, span, .. }) => {
-                Text::Is(unescape(span.without_quotes().of(self.text)))
+            Some(Value { kind: ValueKind::String, span, letters }) => {
+                let text = span.without_quotes().of(self.text);
+                Text::Is(if letters == Letters::Plain { Cow::Borrowed(text) } else { unescape(text) })
             }
             Some(_) => Text::NotAString,
         }

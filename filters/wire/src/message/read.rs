@@ -5,7 +5,7 @@ use super::{Body, Kind, Message, OwnedId};
 use crate::json::{Span, ValueKind, unescape};
 use crate::limits::Limits;
 use crate::refusal::Reason;
-use crate::scan::{Fault, Scanner, Scratch, Sink, Value};
+use crate::scan::{Fault, Letters, Scanner, Scratch, Sink, Value};
 
 /// Reads bodies, one after the other, in the same scratch memory.
 #[derive(Debug)]
@@ -133,6 +133,8 @@ struct Messages<'b> {
     text: &'b str,
     limits: Limits,
     is_batch: bool,
+    /// The one message, or those of the batch.
+    alone: Option<Message<'b>>,
     done: Vec<Message<'b>>,
     /// The message that is open.
     values: [Value; SLOTS],
@@ -147,15 +149,16 @@ impl<'b> Messages<'b> {
             text,
             limits,
             is_batch: false,
+            alone: None,
             done: Vec::new(),
-            values: [Value { span: Span { start: 0, end: 0 }, kind: ValueKind::Null, unfit: false }; SLOTS],
+            values: [Value { span: Span { start: 0, end: 0 }, kind: ValueKind::Null, letters: Letters::Plain }; SLOTS],
             ids: 0,
             meta_members: Vec::new(),
             meta_key: Span { start: 0, end: 0 },
         }
     }
 
-    fn finish(mut self, scanned: Result<(), Fault>) -> Result<Body<'b>, ReadError> {
+    fn finish(self, scanned: Result<(), Fault>) -> Result<Body<'b>, ReadError> {
         if let Err(Fault { reason, at }) = scanned {
             return Err(ReadError { reason, at, id: self.certain_id() });
         }
@@ -166,7 +169,7 @@ impl<'b> Messages<'b> {
                 Ok(Body::Batch(self.done))
             };
         }
-        self.done.pop().map(Body::One).ok_or(ReadError { reason: Reason::NotAnObject, at: 0, id: None })
+        self.alone.map(Body::One).ok_or(ReadError { reason: Reason::NotAnObject, at: 0, id: None })
     }
 
     /// The id of a faulty single message, if there is exactly one and it is one.
@@ -185,7 +188,7 @@ impl<'b> Messages<'b> {
     fn valid_id(&self, id: Value) -> bool {
         let letters = id.span.of(self.text);
         let form = match id.kind {
-            ValueKind::String => !id.unfit,
+            ValueKind::String => id.letters != Letters::Unfit,
             ValueKind::Number => {
                 let (whole, fraction) = letters.split_once('.').unwrap_or((letters, ""));
                 fraction.bytes().all(|b| b == b'0') && whole.bytes().all(|b| b == b'-' || b.is_ascii_digit())
@@ -196,7 +199,7 @@ impl<'b> Messages<'b> {
     }
 
     fn valid_text(&self, value: Value, max: usize) -> bool {
-        value.kind == ValueKind::String && !value.unfit && value.span.without_quotes().len() <= max
+        value.kind == ValueKind::String && value.letters != Letters::Unfit && value.span.without_quotes().len() <= max
     }
 
     /// What kind of message the open one is, or what is wrong with it.
@@ -365,15 +368,16 @@ impl Sink for Messages<'_> {
             return Ok(());
         }
         let kind = self.check()?;
-        if self.done.len() >= self.limits.max_batch && self.is_batch {
+        if self.is_batch && self.done.len() >= self.limits.max_batch {
             return Err(Reason::BatchTooLong);
         }
-        // Most bodies are one message: room for it alone.
-        if self.done.is_empty() {
-            self.done.reserve_exact(1);
-        }
         let meta_members = std::mem::take(&mut self.meta_members);
-        self.done.push(Message { text: self.text, span, kind, values: self.values, meta_members });
+        let message = Message { text: self.text, span, kind, values: self.values, meta_members };
+        if self.is_batch {
+            self.done.push(message);
+        } else {
+            self.alone = Some(message);
+        }
         Ok(())
     }
 

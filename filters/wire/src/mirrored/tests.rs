@@ -9,8 +9,9 @@ fn lines(headers: &[(&str, &str)]) -> Lines {
 }
 
 fn run(headers: &Lines, facts: &Facts<'_>) -> Result<(), (Header, Fault)> {
+    let facts = Facts { known: facts.method.and_then(Method::lookup), ..*facts };
     Mirrored::read(headers.iter().map(|(name, value)| (name.as_slice(), value.as_slice())))
-        .and_then(|mirrored| mirrored.check(facts))
+        .and_then(|mirrored| mirrored.check(&facts))
         .map_err(|condemned| (condemned.header, condemned.fault))
 }
 

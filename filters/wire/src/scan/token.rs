@@ -2,22 +2,14 @@
 //!
 //! A fault inside a token is noted and the token read to its end: the id of the message may stand behind it.
 
-use super::{Fault, Scanner, Sink, Syntax};
+use super::{Fault, Letters, Scanner, Sink, Syntax};
 use crate::json::{Span, ValueKind, plain_length};
 use crate::refusal::Reason;
 
-/// What is to be known of a string beside its span.
-#[derive(Debug, Default)]
-pub(super) struct StringFacts {
-    pub(super) escaped: bool,
-    /// It has an escaped NUL, or a fault was noted in it.
-    pub(super) unfit: bool,
-}
-
 impl<S: Sink> Scanner<'_, '_, S> {
     /// From one quote to behind the other.
-    pub(super) fn string(&mut self) -> Syntax<StringFacts> {
-        let mut facts = StringFacts::default();
+    pub(super) fn string(&mut self) -> Syntax<Letters> {
+        let mut letters = Letters::Plain;
         self.step();
         loop {
             let rest = self.bytes.get(self.at..).unwrap_or_default();
@@ -25,15 +17,15 @@ impl<S: Sink> Scanner<'_, '_, S> {
             match self.peek()? {
                 b'"' => {
                     self.step();
-                    return Ok(facts);
+                    return Ok(letters);
                 }
                 b'\\' => {
-                    facts.escaped = true;
-                    facts.unfit |= self.escape()?;
+                    let is_unfit = self.escape()?;
+                    letters = letters.max(if is_unfit { Letters::Unfit } else { Letters::Escaped });
                 }
                 _ => {
                     self.note(Err(Reason::ControlCharacter), self.at);
-                    facts.unfit = true;
+                    letters = Letters::Unfit;
                     self.step();
                 }
             }
