@@ -13,6 +13,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-wire", Some(&[])),
     ("meshward-engine", Some(&["meshward-wire"])),
     ("meshward-identity", Some(&["meshward-engine", "meshward-wire"])),
+    ("meshward-audit", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
@@ -22,6 +23,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
         Some(&[
             "meshward-engine",
             "meshward-identity",
+            "meshward-audit",
             "meshward-catalogue",
             "meshward-metrics",
             "meshward-policy",
@@ -35,6 +37,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward",
             "meshward-engine",
             "meshward-identity",
+            "meshward-audit",
             "meshward-catalogue",
             "meshward-metrics",
             "meshward-policy",

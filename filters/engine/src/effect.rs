@@ -76,6 +76,13 @@ pub enum Effect {
         /// How much; only of a gauge below zero.
         by: i64,
     },
+    /// Leave a text with the host, under a name, for its access log and its tracer. Envoy: filter state `wasm.<key>`.
+    FilterState {
+        /// The name.
+        key: &'static str,
+        /// The text.
+        value: Vec<u8>,
+    },
     /// A line for the host's log. Never holds arguments, results or header values.
     Log(Level, String),
 }

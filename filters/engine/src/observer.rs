@@ -91,6 +91,11 @@ impl<'a> View<'a> {
         self.effects.push(Effect::Measure { series: Rc::clone(series), by });
     }
 
+    /// Leaves a text with the host, under a name, for its access log and its tracer.
+    pub fn filter_state(&mut self, key: &'static str, value: Vec<u8>) {
+        self.effects.push(Effect::FilterState { key, value });
+    }
+
     /// Writes a line to the host's log.
     pub fn log(&mut self, level: Level, line: String) {
         self.effects.push(Effect::Log(level, line));

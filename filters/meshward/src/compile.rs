@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
+use meshward_audit::{Audit, AuditConfig, Spans};
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_identity::Identity;
@@ -68,6 +69,9 @@ impl Config {
         }
         for fault in self.metrics.iter().flat_map(MetricsConfig::faults) {
             errors.add(&format!("metrics.{}", fault.path), fault.message);
+        }
+        for (path, message) in self.audit.iter().flat_map(AuditConfig::faults) {
+            errors.add(&format!("audit.{path}"), message);
         }
         if let Err(faults) = self.policy().transpose() {
             for Fault { path, message } in faults {
@@ -203,6 +207,12 @@ impl Config {
             };
             let (tools, prompts) = (names(|rule| rule.tools.as_ref()), names(|rule| rule.prompts.as_ref()));
             pipeline = pipeline.observed_by(Box::new(Metrics::new(metrics, direction, tools, prompts, catalogue)));
+        }
+        if let Some(audit) = self.audit.as_ref().filter(|_| runs(POLICY)) {
+            pipeline = pipeline.observed_by(Box::new(Audit::new(audit.clone(), Identity::new(&self.identity))));
+        }
+        if let Some(spans) = self.spans.filter(|_| runs(TRACE)) {
+            pipeline = pipeline.observed_by(Box::new(Spans::new(spans)));
         }
         Ok(pipeline)
     }

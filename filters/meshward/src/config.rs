@@ -1,5 +1,6 @@
 //! The configuration as it is written. YAML for people, JSON inside a host; the same document everywhere.
 
+use meshward_audit::{AuditConfig, SpansConfig};
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
 use meshward_identity::IdentityConfig;
@@ -50,6 +51,12 @@ pub struct Config {
     /// What is measured. Absent: nothing but what the policy does.
     #[serde(default)]
     pub metrics: Option<MetricsConfig>,
+    /// The audit record: one for each message that is decided.
+    #[serde(default)]
+    pub audit: Option<AuditConfig>,
+    /// What the host's tracer names and labels its spans with.
+    #[serde(default)]
+    pub spans: Option<SpansConfig>,
 }
 
 /// One MCP endpoint.

@@ -10,6 +10,9 @@ mod config;
 mod error;
 mod read;
 
+#[cfg(feature = "schema")]
+pub use meshward_audit::record_schema as audit_record_schema;
+
 pub use compile::{PipelineError, ROOT_IDS};
 pub use config::{BatchesConfig, Config, DirectionConfig, EndpointConfig, ProtocolConfig, ResponsesConfig};
 pub use error::{ConfigError, ConfigErrors};

@@ -31,6 +31,7 @@ unsafe extern "C" {
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_get_shared_data(
         key: *const u8,
         key_len: usize,
@@ -176,6 +177,12 @@ pub(crate) fn property(path: &[&str]) -> Result<Vec<u8>, Status> {
     // SAFETY: the path is a live slice, and the host writes to two live places.
     let status = unsafe { proxy_get_property(path.as_ptr(), path.len(), &raw mut data, &raw mut size) };
     block(status, data, size)
+}
+
+/// Leaves a value with the stream; the host puts it into its filter state, as `wasm.<name>`.
+pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), Status> {
+    // SAFETY: the pointers and lengths are those of live slices, which the host only reads.
+    done(unsafe { proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// A value of the shared store and its version.

@@ -247,6 +247,11 @@ fn note(metrics: &Metrics, effect: Effect) {
         Effect::Measure { series, by } => metrics::measure(&series, by),
         Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
         Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
+        Effect::FilterState { key, value } => {
+            if abi::set_property(key, &value).is_err() {
+                abi::log(LogLevel::Warn, &format!("meshward: the host does not take `{key}`"));
+            }
+        }
         Effect::Reply(_)
         | Effect::RequestHeader(_)
         | Effect::ResponseHeader(_)

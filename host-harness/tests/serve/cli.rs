@@ -208,12 +208,21 @@ fn serve_refuses_what_check_refuses() {
 }
 
 #[test]
+fn the_published_schema_of_audit_records_is_that_of_the_types() {
+    let (code, schema, _) = meshward(&["schema", "audit-record"]);
+    assert_eq!(code, Some(0));
+    let published = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/audit-record.schema.json");
+    let is_same = std::fs::read_to_string(published).unwrap() == schema;
+    assert!(is_same, "write it anew: `meshward schema audit-record > docs/audit-record.schema.json`");
+}
+
+#[test]
 fn the_schema_is_one_and_knows_the_sections() {
     let (code, schema, _) = meshward(&["schema"]);
     assert_eq!(code, Some(0));
     let schema: serde_json::Value = serde_json::from_str(&schema).unwrap();
     assert!(schema["$schema"].as_str().unwrap().starts_with("https://json-schema.org/"));
-    for section in ["apiVersion", "endpoints", "protocol", "policy"] {
+    for section in ["apiVersion", "endpoints", "protocol", "policy", "audit", "spans"] {
         assert!(schema["properties"][section].is_object(), "{section}");
     }
     assert_eq!(schema["additionalProperties"], false);

@@ -43,7 +43,7 @@ enum Command {
     Check(check::Args),
     Explain(Box<explain::Args>),
     Test(test::Args),
-    /// Print the JSON Schema of the configuration.
+    /// Print the JSON Schema of the configuration, or of an audit record.
     Schema(schema::Args),
     /// Print the completion script of a shell.
     Completions(completions::Args),
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Test(args) => test::run(&args),
-        Command::Schema(schema::Args {}) => schema::run(),
+        Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
     match result {

@@ -1,10 +1,11 @@
-//! One line per exchange on stdout. Queries, header values and bodies are never in it.
+//! One line per exchange on stdout, and behind it the audit records that the module left. Queries, header values and bodies
+//! are in none of them, except as the audit is configured.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use host_harness::ResetReason;
+use host_harness::{ResetReason, StreamInfo};
 use http::{Method, StatusCode, Uri, Version};
 use serde::Serialize;
 
@@ -34,7 +35,12 @@ pub(crate) struct Record {
     bytes_sent: u64,
     details: Option<String>,
     upstream_error: Option<String>,
+    /// As the module left them: one a line.
+    audit: String,
 }
+
+/// Where the module leaves audit records.
+const AUDIT: &str = "wasm.meshward.audit";
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -71,6 +77,7 @@ impl Record {
             bytes_sent: 0,
             details: None,
             upstream_error: None,
+            audit: String::new(),
         }
     }
 
@@ -117,9 +124,12 @@ impl Record {
     }
 
     /// The exchange is over; the worker's details count where there are no others.
-    pub(crate) fn finish(&mut self, details: Option<String>) {
+    pub(crate) fn finish(&mut self, info: StreamInfo) {
         if self.details.is_none() {
-            self.details = details;
+            self.details = info.response_code_details;
+        }
+        if let Some(records) = info.filter_state.get(AUDIT) {
+            self.audit = String::from_utf8_lossy(records).into_owned();
         }
     }
 
@@ -146,10 +156,11 @@ fn to_thousandths(value: f64) -> f64 {
 }
 
 impl AccessLog {
-    /// Writes the line of an exchange that is over. A log that cannot be written stops nothing.
+    /// Writes the lines of an exchange that is over. A log that cannot be written stops nothing.
     pub(crate) fn write(self, record: &Record) {
         let text = self.format(&record.line(record.begun.elapsed()));
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let newline = if record.audit.is_empty() { "" } else { "\n" };
+        let _ = writeln!(std::io::stdout().lock(), "{text}{newline}{}", record.audit);
     }
 
     fn format(self, line: &Line<'_>) -> String {
@@ -184,7 +195,7 @@ mod tests {
         record.received(3);
         record.sent(5);
         record.status(StatusCode::OK);
-        record.finish(None);
+        record.finish(StreamInfo::default());
         let line = record.line(Duration::from_millis(2));
         let text = AccessLog::Text.format(&line);
         assert!(text.contains("127.0.0.1:9 \"POST /mcp HTTP/2\" 200 via_upstream in=3 out=5 2.0ms"), "{text}");

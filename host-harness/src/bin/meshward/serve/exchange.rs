@@ -143,7 +143,7 @@ impl Exchange {
             self.apply(step);
         }
         let info = self.shared.vm.close(stream);
-        self.record.finish(info.response_code_details);
+        self.record.finish(info);
         self.shared.write_record(self.record);
         if let Some(request) = self.request {
             tokio::task::spawn_local(linger(request));
