@@ -12,6 +12,7 @@ use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
 pub use super::format::{
     Answered, Build, Edited, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
 };
+use super::left::LeftSpec;
 
 /// A field line.
 pub type Field = (String, String);
@@ -51,6 +52,8 @@ pub struct Case {
     pub failed_conditions: BTreeMap<String, u64>,
     /// What is measured, by series.
     pub metrics: BTreeMap<String, u64>,
+    /// What is left with the host for its access log and its tracer.
+    pub leaves: LeftSpec,
     /// Envoy answers this itself.
     pub envoy_answers: Option<u16>,
 }
@@ -145,6 +148,7 @@ impl Case {
             would_hide: spec.would_hide,
             failed_conditions: spec.failed_conditions,
             metrics: spec.metrics,
+            leaves: spec.leaves,
             envoy_answers: spec.envoy_answers,
         })
     }

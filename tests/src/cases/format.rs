@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::body::BodySpec;
 use super::caller::Caller;
+use super::left::LeftSpec;
 use crate::envoy;
 
 /// What one case says.
@@ -59,6 +60,9 @@ pub(super) struct CaseSpec {
     /// a gauge, the count of a histogram.
     #[serde(default)]
     pub(super) metrics: BTreeMap<String, u64>,
+    /// What is left with the host for its access log and its tracer.
+    #[serde(default)]
+    pub(super) leaves: LeftSpec,
     /// Envoy itself answers with this status, whatever a filter says; the other hosts go by `expect`.
     #[serde(default)]
     pub(super) envoy_answers: Option<u16>,

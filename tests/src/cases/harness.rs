@@ -13,6 +13,7 @@ use host_harness::{
 use super::case::{Build, Field, Mode};
 use super::counts;
 use super::frames::{self, Frames};
+use super::left::{Left, PREFIX};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counts, Host, Played};
 
@@ -108,7 +109,12 @@ impl Exchange {
         if !exchange.over {
             exchange.seen.client.broken = Some("the response does not end".to_owned());
         }
-        worker.close(stream);
+        if let Some(info) = worker.close(stream) {
+            let texts = info.filter_state.into_iter().filter_map(|(key, value)| {
+                Some((key.strip_prefix(PREFIX)?.to_owned(), String::from_utf8_lossy(&value).into_owned()))
+            });
+            exchange.seen.left = Left(texts.collect());
+        }
         // What is done at the end goes nowhere.
         worker.events();
         exchange.seen

@@ -41,6 +41,7 @@ pub fn judge(run: &Run<'_>, seen: &Observed) -> Vec<String> {
         let late = &seen.late;
         judge.problem(format!("the client did not get these pieces of the answer before the next was sent: {late:?}"));
     }
+    judge.problems.extend(seen.left.judge(&run.case.leaves));
     judge.problems
 }
 

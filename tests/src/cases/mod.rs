@@ -13,6 +13,7 @@ mod format;
 mod frames;
 pub mod harness;
 pub mod judge;
+pub mod left;
 pub mod load;
 pub mod native;
 pub mod observed;

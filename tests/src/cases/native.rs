@@ -117,6 +117,10 @@ impl One {
                     let by = if series.kind() == MetricKind::Histogram { 1 } else { by };
                     self.counted.push((counts::measured(series.name()), by));
                 }
+                Effect::FilterState { key, value } => {
+                    let text = String::from_utf8_lossy(&value).into_owned();
+                    self.seen.left.0.insert(key.to_owned(), text);
+                }
                 Effect::Log(..) => {}
                 Effect::Callout(callout) => {
                     self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));

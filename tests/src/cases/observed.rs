@@ -1,6 +1,11 @@
 //! What was seen of one exchange, whichever host played it.
 
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
 use super::case::{Case, Field, Http, Mode};
+use super::left::Left;
 
 /// A case in one mode over one protocol.
 #[derive(Debug, Clone, Copy)]
@@ -54,6 +59,8 @@ pub struct Observed {
     pub upstream: Vec<UpstreamSaw>,
     /// Pieces of the answer that the client did not get before the next one was sent, where the case asks for it.
     pub late: Vec<usize>,
+    /// What the module left with the host.
+    pub left: Left,
 }
 
 /// A response, as far as it came.
@@ -97,6 +104,7 @@ pub struct Essence {
     allow: Vec<String>,
     body: Vec<u8>,
     upstream: Vec<(String, String, Vec<u8>)>,
+    left: (Vec<Value>, BTreeMap<String, String>),
 }
 
 impl Observed {
@@ -116,6 +124,7 @@ impl Observed {
                 .filter(|saw| saw.complete || !saw.body.is_empty())
                 .map(|saw| (saw.method.clone(), saw.path.clone(), saw.body.clone()))
                 .collect(),
+            left: self.left.essence(),
         }
     }
 }

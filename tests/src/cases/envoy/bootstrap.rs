@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
 
+use super::access_log::{self, AccessLog};
 use super::authority::Authority;
 use crate::cases::case::{Build, Mode};
 use crate::cases::observed::Run;
@@ -21,6 +22,7 @@ pub(super) struct Setup {
     verifies: bool,
     jwt: bool,
     filter_state: BTreeMap<String, String>,
+    logs: bool,
 }
 
 impl Setup {
@@ -35,6 +37,7 @@ impl Setup {
             verifies: caller.peer.is_some(),
             jwt: caller.jwt.is_some() || caller.unverified_jwt.is_some(),
             filter_state: caller.filter_state.clone(),
+            logs: access_log::is_of_interest(run.case),
         }
     }
 }
@@ -53,12 +56,13 @@ pub(super) fn bootstrap(
     setups: &[Setup],
     upstream: SocketAddr,
     authority: &Authority,
+    access_log: &AccessLog,
 ) -> Result<Value> {
     let template = sidecar.pointer("/static_resources/listeners/0").context("no listener")?.clone();
     let listeners = setups
         .iter()
         .enumerate()
-        .map(|(index, setup)| listener(template.clone(), &name(index), setup, authority))
+        .map(|(index, setup)| listener(template.clone(), &name(index), setup, authority, access_log))
         .collect::<Result<Vec<_>>>()?;
     *sidecar.pointer_mut("/static_resources/listeners").context("no listeners")? = Value::Array(listeners);
     let address = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
@@ -69,7 +73,13 @@ pub(super) fn bootstrap(
     Ok(sidecar)
 }
 
-fn listener(mut listener: Value, name: &str, setup: &Setup, authority: &Authority) -> Result<Value> {
+fn listener(
+    mut listener: Value,
+    name: &str,
+    setup: &Setup,
+    authority: &Authority,
+    access_log: &AccessLog,
+) -> Result<Value> {
     let manager = "/filter_chains/0/filters/0/typed_config";
     let plugin = format!("{manager}/http_filters/0/typed_config/config");
     for (pointer, value) in [
@@ -87,6 +97,8 @@ fn listener(mut listener: Value, name: &str, setup: &Setup, authority: &Authorit
             listener.pointer_mut("/filter_chains/0").and_then(Value::as_object_mut).context("no filter chain")?;
         chain.insert("transport_socket".to_owned(), authority.transport_socket(setup.verifies));
     }
+    let members = listener.pointer_mut(manager).and_then(Value::as_object_mut).context("no connection manager")?;
+    members.insert("access_log".to_owned(), if setup.logs { access_log.loggers() } else { json!([]) });
     let filters = format!("{manager}/http_filters");
     let filters = listener.pointer_mut(&filters).and_then(Value::as_array_mut).context("no HTTP filters")?;
     if setup.jwt {

@@ -1,5 +1,6 @@
 //! The module in a real Envoy: one process, a listener for each configuration and mode, real sockets on both sides.
 
+mod access_log;
 mod authority;
 mod bootstrap;
 mod client_h1;
@@ -19,6 +20,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 
+use self::access_log::AccessLog;
 use self::authority::Authority;
 use self::bootstrap::{Setup, bootstrap, name};
 use self::connect::connect;
@@ -61,7 +63,8 @@ impl EnvoyHost {
         setups.dedup();
         let authority = Arc::new(Authority::new()?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
-        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &authority)?;
+        let access_log = AccessLog::new()?;
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &authority, &access_log)?;
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
         let (stop, stopped) = oneshot::channel();
@@ -106,6 +109,14 @@ impl EnvoyHost {
         }
 
         let counts = tokio::task::block_in_place(|| settled(&envoy)).with_context(|| envoy.log_tail())?;
+        // What exchanges left is written down soon after their end.
+        let logged: Vec<_> = runs
+            .iter()
+            .enumerate()
+            .filter(|(_, run)| access_log::is_of_interest(run.case) && run.case.request.raw.is_none())
+            .map(|(index, _)| index)
+            .collect();
+        let mut left = access_log.read(&logged).await?;
         // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
         let log = envoy.stop()?;
         drop(stop);
@@ -116,9 +127,10 @@ impl EnvoyHost {
         let observed = clients
             .into_iter()
             .zip(ledger.entries)
-            .map(|(client, entry)| {
+            .enumerate()
+            .map(|(index, (client, entry))| {
                 let (upstream, late) = entry.into_parts();
-                Observed { client, upstream, late }
+                Observed { client, upstream, late, left: left.remove(&index).unwrap_or_default() }
             })
             .collect();
         Ok(Played { observed, counts, problems })

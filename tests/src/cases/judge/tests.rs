@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::cases::case::{Case, Http};
+use crate::cases::left::Left;
 use crate::cases::observed::{ClientSaw, UpstreamSaw};
 
 fn case(expect: &str) -> Case {
@@ -32,7 +33,7 @@ fn passed() -> Observed {
     };
     let client =
         ClientSaw { status: Some(200), headers: case.answer.headers.clone(), body: case.answer.body(), broken: None };
-    Observed { client, upstream: vec![upstream], late: Vec::new() }
+    Observed { client, upstream: vec![upstream], late: Vec::new(), left: Left::default() }
 }
 
 #[test]
@@ -98,7 +99,7 @@ fn refused() -> Observed {
         body: body.to_vec(),
         broken: None,
     };
-    Observed { client, upstream: Vec::new(), late: Vec::new() }
+    Observed { client, upstream: Vec::new(), late: Vec::new(), left: Left::default() }
 }
 
 const REFUSED: &str = "{ refused: { status: 200, code: -31403, reason: denied, id: '1.0' } }";
