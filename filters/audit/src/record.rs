@@ -95,10 +95,10 @@ pub struct Record {
     pub would_hide: u64,
     /// What became of it.
     pub outcome: Outcome,
-    /// The tool's result says `isError`.
+    /// Whether the result of a call says `isError`: the tool's, or ours where it is refused as a result.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub is_error: Option<bool>,
-    /// The code of the server's JSON-RPC error.
+    /// The code of the JSON-RPC error: the server's, or ours of a refusal.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub jsonrpc_code: Option<i64>,
     /// The HTTP status of the response, the server's or that of our refusal.
@@ -114,7 +114,7 @@ pub struct Record {
     /// Microseconds from `time` to the decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub decided_us: Option<u64>,
-    /// Microseconds from `time` to the server's answer.
+    /// Microseconds from `time` to the answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub answered_us: Option<u64>,
     /// Microseconds from `time` to the end of the HTTP exchange.

@@ -10,7 +10,6 @@ use meshward_engine::{
     View,
 };
 use meshward_wire::json;
-use meshward_wire::refusal::Reason;
 use serde::Deserialize;
 
 use crate::config::SessionMode;
@@ -117,7 +116,11 @@ impl SpansExchange {
             leave(view, "mcp.session.id", shown(&session));
         }
         if let Decided::Denied(reason) = message.decision {
-            leave_result(&Failure::of_refusal(reason, report.direction), view);
+            let failure = match message.answer {
+                Some(answer) => Failure::of_answer(answer.is, message, report.direction),
+                None => Failure::of_code(Some(i64::from(reason.shown().code())), report.direction),
+            };
+            leave_result(&failure, view);
         }
     }
 }
@@ -137,10 +140,6 @@ impl Failure {
             }
             AnswerKind::Error { code } => Self::of_code(code, side),
         }
-    }
-
-    fn of_refusal(reason: Reason, side: Direction) -> Self {
-        Self::of_code(Some(i64::from(reason.shown().code())), side)
     }
 
     /// A server has not failed where its client was wrong: these codes are no errors of its own.
