@@ -1,6 +1,7 @@
 //! The sidecar with an audit log and labelled spans, as we ship it, in a real Envoy: what its operator finds of each message.
 
 #![expect(
+    clippy::arithmetic_side_effects,
     clippy::panic,
     clippy::unwrap_used,
     clippy::indexing_slicing,
@@ -61,6 +62,9 @@ fn start(upstream: SocketAddr, spans: SocketAddr, log: &Path) -> (Envoy, SocketA
     ] {
         *sidecar.pointer_mut(&pointer).unwrap() = value;
     }
+    // The tools of the server that answers here.
+    let configuration = sidecar.pointer_mut(&format!("{MANAGER}/{PLUGIN}/configuration/value")).unwrap();
+    *configuration = Value::from(configuration.as_str().unwrap().replace("get_*", "test_*"));
     // One span at a time, not many at once.
     let layer = json!({"name": "tests", "static_layer": {"tracing.opentelemetry.min_flush_spans": 1}});
     sidecar.as_object_mut().unwrap().insert("layered_runtime".to_owned(), json!({"layers": [layer]}));
@@ -119,14 +123,15 @@ async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("audit.log");
     let (_envoy, address) = start(server.address(), receiver.address(), &log);
-    let answer = call(address, "/mcp", 1, "get_small");
-    assert!(answer.contains("small: s3cret"), "{answer}");
+    let answer = call(address, "/mcp", 1, "test_simple_text");
+    assert!(answer.contains("\"result\""), "{answer}");
     assert!(call(address, "/mcp", 2, "delete_repo").contains("-31403"));
-    assert!(call(address, "/mcp", 3, "get_nothing").contains("-32602"));
+    assert!(call(address, "/mcp", 3, "test_nothing").contains("-32602"));
+    assert!(call(address, "/mcp", 5, "test_error_handling").contains("isError"));
     // No endpoint: no record, and a span with the name that it has without us.
-    call(address, "/elsewhere", 4, "get_small");
+    call(address, "/elsewhere", 4, "test_simple_text");
 
-    let records = records(&log, 3);
+    let records = records(&log, 4);
     let told: Vec<_> = records
         .iter()
         .map(|record| {
@@ -137,14 +142,16 @@ async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
                 field("decision"),
                 field("rule"),
                 field("outcome"),
-                field("jsonrpc_code")
+                field("jsonrpc_code"),
+                field("is_error")
             ])
         })
         .collect();
     let expected = [
-        json!(["1", "get_small", "allow", "readers", "answered", null]),
-        json!(["2", "delete_repo", "deny", "no-delete", "refused", null]),
-        json!(["3", "get_nothing", "allow", "readers", "answered", -32602]),
+        json!(["1", "test_simple_text", "allow", "readers", "answered", null, false]),
+        json!(["2", "delete_repo", "deny", "no-delete", "refused", -31403, null]),
+        json!(["3", "test_nothing", "allow", "readers", "answered", -32602, null]),
+        json!(["5", "test_error_handling", "allow", "readers", "answered", null, true]),
     ];
     assert_eq!(told, expected);
     assert!(!std::fs::read_to_string(&log).unwrap().contains("s3cret"));
@@ -153,7 +160,7 @@ async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
         assert!(record["duration_us"].as_u64().unwrap() >= record["decided_us"].as_u64().unwrap());
     }
 
-    let spans = receiver.spans(4).await.unwrap();
+    let spans = receiver.spans(5).await.unwrap();
     let mut unnamed = 0;
     for span in &spans {
         assert!(!span.attributes.values().any(|text| text.contains("s3cret")), "{span:?}");
@@ -161,9 +168,10 @@ async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
     }
     assert_eq!(unnamed, 1, "{spans:#?}");
     for (id, name, error, code) in [
-        ("1", "tools/call get_small", None, None),
+        ("1", "tools/call test_simple_text", None, None),
         ("2", "tools/call delete_repo", Some("-31403"), Some("-31403")),
-        ("3", "tools/call get_nothing", None, Some("-32602")),
+        ("3", "tools/call test_nothing", None, Some("-32602")),
+        ("5", "tools/call test_error_handling", Some("tool_error"), None),
     ] {
         let span = find(&spans, id);
         let of = |key: &str| span.attributes.get(key).map(String::as_str);

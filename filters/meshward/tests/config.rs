@@ -96,6 +96,31 @@ fn every_error_of_the_trace_section_is_named_at_once() {
 }
 
 #[test]
+fn every_error_of_the_audit_section_is_named_at_once() {
+    let json = SMALLEST.replace(
+        "\"endpoints\"",
+        r#""audit": {"output": "file", "session": "hash", "redakt": [], "redact": ["ok", "", "/card", "arguments/card", "/arguments/a~2"],
+            "max_record_bytes": "1KiB", "max_records": 0}, "spans": {"session": "both"}, "endpoints""#,
+    );
+    let expected = [
+        "audit.output: unknown variant `file`, expected one of `filter_state`, `log`, `both`",
+        "audit.redakt: unknown field `redakt` (did you mean `redact`?)",
+        "audit.redact[1]: name a member (`card_number`), or a place (`/arguments/card/number`)",
+        "audit.redact[2]: a path begins with `/arguments` or `/result`",
+        "audit.redact[3]: a path begins with `/`: `/arguments/card/number`",
+        "audit.redact[4]: in a path `~` is written `~0`, and `/` in a name `~1` (RFC 6901)",
+        "audit.max_record_bytes: between 2KiB and 256KiB",
+        "audit.max_records: between 1 and 1000",
+        "spans.session: unknown variant `both`, expected one of `hash`, `plain`, `omit`",
+    ];
+    let found = errors(&json);
+    for expected in expected {
+        assert!(found.iter().any(|error| error == expected), "missing: {expected}\nfound:\n{}", found.join("\n"));
+    }
+    assert_eq!(found.len(), expected.len(), "{}", found.join("\n"));
+}
+
+#[test]
 fn every_error_of_the_metrics_section_is_named_at_once() {
     let json = SMALLEST.replace(
         "\"endpoints\"",
