@@ -7,6 +7,7 @@
 
 mod bound;
 mod check;
+mod containers;
 mod environment;
 mod fault;
 mod functions;
