@@ -4,36 +4,14 @@
 // Two checks each: the schema's validator (types, enumerations, patterns), which overlooks unknown fields, and
 // the package's TypeScript declarations, by which a field that Istio does not know is an error.
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import ts from "typescript";
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { EnvoyFilter } from "@kubernetes-models/istio/networking.istio.io/v1alpha3";
+import { typeFaults } from "./type-faults.mjs";
 
 const models = {
   WasmPlugin: { model: WasmPlugin, module: "@kubernetes-models/istio/extensions.istio.io/v1alpha1" },
   EnvoyFilter: { model: EnvoyFilter, module: "@kubernetes-models/istio/networking.istio.io/v1alpha3" },
 };
-
-// The faults that TypeScript finds in a file that exists only here, beside this one so that imports are found.
-function typeFaults(source) {
-  const name = fileURLToPath(new URL("./resource.ts", import.meta.url));
-  const options = {
-    module: ts.ModuleKind.NodeNext,
-    moduleResolution: ts.ModuleResolutionKind.NodeNext,
-    target: ts.ScriptTarget.ES2022,
-    noEmit: true,
-    skipLibCheck: true,
-    strict: true,
-    types: [],
-  };
-  const host = ts.createCompilerHost(options);
-  const { getSourceFile, fileExists } = host;
-  host.fileExists = (path) => path === name || fileExists(path);
-  host.getSourceFile = (path, ...rest) =>
-    path === name ? ts.createSourceFile(path, source, options.target) : getSourceFile(path, ...rest);
-  const program = ts.createProgram([name], options, host);
-  return ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, " "));
-}
 
 let faults = 0;
 for (const { file, resource } of JSON.parse(readFileSync(0, "utf8"))) {
@@ -52,7 +30,7 @@ for (const { file, resource } of JSON.parse(readFileSync(0, "utf8"))) {
         `import type { I${resource.kind} } from "${known.module}";\n` +
           `import type { TypeMeta } from "@kubernetes-models/base";\n` +
           `export const resource: I${resource.kind} & TypeMeta = ${JSON.stringify(resource)};\n`,
-      ),
+      ).map(({ message }) => message),
     );
   }
   faults += found.length;

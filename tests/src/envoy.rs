@@ -126,6 +126,12 @@ impl Envoy {
         }
     }
 
+    /// Where its administration interface listens.
+    #[must_use]
+    pub const fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
     /// A page of the administration interface.
     ///
     /// # Errors

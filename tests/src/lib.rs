@@ -6,5 +6,6 @@ pub mod conformance;
 pub mod envoy;
 pub mod mcp_server;
 pub mod otlp;
+pub mod prometheus;
 pub mod proxy;
 pub mod tracing;

@@ -106,6 +106,15 @@ impl Proxy {
         self.address
     }
 
+    /// The Envoy, if it is one.
+    #[must_use]
+    pub const fn as_envoy(&self) -> Option<&Envoy> {
+        match &self.running {
+            Running::Envoy(envoy) => Some(envoy),
+            Running::Serve { .. } => None,
+        }
+    }
+
     /// Everything that the host has logged.
     #[must_use]
     pub fn log(&self) -> String {

@@ -1,5 +1,5 @@
-//! Checks `envoy-config/`: one policy in every file, header hold set consistently, Istio's schemas, and a real Envoy
-//! that loads each filter with the module.
+//! Checks `envoy-config/`: one policy in every file, header hold set consistently, Istio's schemas, Grafana's types, and a real
+//! Envoy that loads each filter with the module.
 
 use std::{
     fs,
@@ -12,12 +12,13 @@ use serde_json::{Value, json};
 
 use crate::{command, module, tools, workspace::Workspace};
 
-/// The npm project that brings Istio's schemas.
+/// The npm project that brings Istio's schemas and Grafana's types.
 pub(crate) const NODE_PROJECT: &str = "envoy-config";
 /// The bootstrap that the tests, the demonstration and the benchmark load.
 pub(crate) const SIDECAR: &str = "envoy-config/envoy/sidecar-inbound.yaml";
 const TRAFFIC_EXTENSION: &str = "envoy-config/istio/traffic-extension.yaml";
 const WASM_PLUGIN: &str = "envoy-config/istio/wasm-plugin.yaml";
+const DASHBOARDS: &str = "envoy-config/grafana";
 const ENVOY_FILTER: &str = "envoy-config/istio/envoy-filter-header-hold.yaml";
 
 /// What the header of the sidecar's file promises to stand once below it.
@@ -45,6 +46,8 @@ pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     println!(
         "  the WasmPlugin and the EnvoyFilter fit Istio's schemas; the TrafficExtension says what the WasmPlugin says"
     );
+    check_dashboards(workspace)?;
+    println!("  the dashboards fit Grafana's types");
     let loaded = check_in_envoy(workspace, &files)?;
     println!("  Envoy loads the module with all {loaded}");
     Ok(())
@@ -156,6 +159,18 @@ fn check_istio_schemas(workspace: &Workspace, files: &Files) -> Result<()> {
     drop(input);
     ensure!(child.wait()?.success(), "Istio would not take these files");
     Ok(())
+}
+
+/// Dashboards as Grafana's own types have them; `tests/tests/dashboards.rs` runs what they ask.
+fn check_dashboards(workspace: &Workspace) -> Result<()> {
+    tools::node_packages(workspace, NODE_PROJECT)?;
+    let mut files = fs::read_dir(workspace.path(DASHBOARDS))
+        .with_context(|| format!("reading {DASHBOARDS}"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    files.sort();
+    ensure!(!files.is_empty(), "{DASHBOARDS} has no dashboards");
+    command::run(workspace.command("node").arg("envoy-config/check-grafana.mjs").args(files))
 }
 
 /// Has Envoy load each filter with the module, in the sidecar's place; it reads the whole bootstrap, the module, and

@@ -36,6 +36,8 @@ impl Step {
 
 /// The package whose test targets are steps of their own, as they take long and need Envoy, Python or Node.js.
 const SLOW_TESTS: &str = "meshward-tests";
+/// The one of them that needs Prometheus, and what draws a dashboard.
+const DASHBOARDS: &str = "dashboards";
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let steps = steps(workspace)?;
@@ -79,6 +81,7 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             tools::python(workspace)?;
             tools::node(workspace)?;
             tools::node_packages(workspace, envoy_config::NODE_PROJECT)?;
+            tools::prometheus(workspace)?;
             tools::cargo_deny(workspace)?;
             println!("  everything is there");
             Ok(())
@@ -105,12 +108,20 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
         Step::new("examples", "the examples in the documentation of the crates run", |workspace| {
             command::run(workspace.cargo().args(["test", "--locked", "--doc"]))
         }),
-        Step::new("envoy-config", "a real Envoy loads every file, all files carry one policy", envoy_config::check),
+        Step::new(
+            "envoy-config",
+            "a real Envoy loads every file, all files carry one policy, dashboards fit Grafana's types",
+            envoy_config::check,
+        ),
     ];
     for target in test_targets(workspace, |package| package == SLOW_TESTS)? {
         let about = format!("tests/tests/{target}.rs: {}", about_target(workspace, &target));
         steps.push(Step::new(&target.clone(), &about, move |workspace| {
             let mut test = cargo_test(workspace)?;
+            if target == DASHBOARDS {
+                tools::node_packages(workspace, envoy_config::NODE_PROJECT)?;
+                test.env("MESHWARD_PROMETHEUS", tools::prometheus(workspace)?);
+            }
             // No `--package`: that would give the dependencies other features, and compile them again.
             test.args(["--test", &target]);
             command::run(&mut test)

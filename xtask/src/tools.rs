@@ -126,6 +126,41 @@ pub(crate) fn wrk(workspace: &Workspace) -> Result<PathBuf> {
     installed().context("wrk was installed but is not in the PATH")
 }
 
+/// The Prometheus of the system, or the one of Debian's package, unpacked and not installed; `promtool` is beside it.
+pub(crate) fn prometheus(workspace: &Workspace) -> Result<PathBuf> {
+    if let Some(prometheus) = find("prometheus").filter(|path| path.with_file_name("promtool").is_file()) {
+        return Ok(prometheus);
+    }
+    if find("apt-get").is_none() || find("dpkg").is_none() {
+        bail!(
+            "the dashboards are tested with Prometheus: install the package `prometheus` (dnf, brew, pacman have it)"
+        );
+    }
+    let directory = workspace.path("target/tools/prometheus");
+    once(&directory, "prometheus of Debian", || {
+        println!("  unpacking Debian's package prometheus into target/tools/prometheus");
+        if directory.exists() {
+            fs::remove_dir_all(&directory).context("removing what an interrupted installation left")?;
+        }
+        fs::create_dir_all(&directory)?;
+        let mut apt = workspace.command("apt-get");
+        apt.current_dir(&directory).args(["download", "--quiet", "prometheus"]);
+        if !command::works(&mut apt) {
+            // Either there is no list of packages yet, or apt has something to say: then it says it now.
+            command::run(workspace.command("apt-get").args(["update", "--quiet"]))?;
+            command::run(&mut apt)?;
+        }
+        let packages = fs::read_dir(&directory)?.filter_map(|entry| Some(entry.ok()?.path()));
+        let package = packages.into_iter().find(|path| path.extension().is_some_and(|extension| extension == "deb"));
+        let package = package.context("apt-get has downloaded no package")?;
+        command::run(workspace.command("dpkg").arg("--extract").arg(&package).arg(&directory))?;
+        fs::remove_file(package).context("removing the package that was unpacked")
+    })?;
+    let prometheus = directory.join("usr/bin/prometheus");
+    ensure!(prometheus.is_file(), "Debian's package has no {}", prometheus.display());
+    Ok(prometheus)
+}
+
 /// A program in the `PATH`.
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&std::env::var_os("PATH")?)
