@@ -158,9 +158,13 @@ fn to_thousandths(value: f64) -> f64 {
 impl AccessLog {
     /// Writes the lines of an exchange that is over. A log that cannot be written stops nothing.
     pub(crate) fn write(self, record: &Record) {
-        let text = self.format(&record.line(record.begun.elapsed()));
-        let newline = if record.audit.is_empty() { "" } else { "\n" };
-        let _ = writeln!(std::io::stdout().lock(), "{text}{newline}{}", record.audit);
+        let _ = writeln!(std::io::stdout().lock(), "{}", self.lines(record, record.begun.elapsed()));
+    }
+
+    /// The exchange's line, and behind it a line for each audit record.
+    fn lines(self, record: &Record, elapsed: Duration) -> String {
+        let line = self.format(&record.line(elapsed));
+        if record.audit.is_empty() { line } else { format!("{line}\n{}", record.audit) }
     }
 
     fn format(self, line: &Line<'_>) -> String {
@@ -187,6 +191,21 @@ impl AccessLog {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn audit_records_follow_the_line_of_their_exchange() {
+        let mut record =
+            Record::new("127.0.0.1:9".parse().unwrap(), &Method::POST, &"/mcp".parse().unwrap(), Version::HTTP_2);
+        let one = AccessLog::Json.lines(&record, Duration::ZERO);
+        assert_eq!(one.lines().count(), 1);
+        let records = "{\"audit\":1}\n{\"audit\":2}";
+        let filter_state = [(AUDIT.to_owned(), records.into())].into();
+        record.finish(StreamInfo { filter_state, ..StreamInfo::default() });
+        for log in [AccessLog::Json, AccessLog::Text] {
+            let lines = log.lines(&record, Duration::ZERO);
+            assert_eq!(lines.split_once('\n').map(|(_, behind)| behind), Some(records), "{lines}");
+        }
+    }
 
     #[test]
     fn a_line_has_the_path_but_not_the_query() {
