@@ -137,21 +137,7 @@ impl Envoy {
     /// # Errors
     /// When it does not answer with 200.
     pub fn get(&self, path: &str) -> Result<String> {
-        let mut stream = TcpStream::connect(self.admin)?;
-        stream.set_read_timeout(Some(STOP))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        let answer = String::from_utf8_lossy(&answer).into_owned();
-        let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        if !head.starts_with("HTTP/1.1 200") {
-            bail!("{path}: {}", head.lines().next().unwrap_or_default());
-        }
-        if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
-            unchunk(body)
-        } else {
-            Ok(body.to_owned())
-        }
+        get(self.admin, path)
     }
 
     /// The addresses of the listeners, by name; not of those inside of Envoy, which have none.
@@ -251,6 +237,24 @@ impl Drop for Envoy {
     fn drop(&mut self) {
         let _ = self.end();
     }
+}
+
+/// A page, over HTTP/1.1.
+///
+/// # Errors
+/// When there is no answer with 200.
+pub fn get(address: SocketAddr, path: &str) -> Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(STOP))?;
+    write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
+    let mut answer = Vec::new();
+    stream.read_to_end(&mut answer)?;
+    let answer = String::from_utf8_lossy(&answer).into_owned();
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    if !head.starts_with("HTTP/1.1 200") {
+        bail!("{path}: {}", head.lines().next().unwrap_or_default());
+    }
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { Ok(body.to_owned()) }
 }
 
 fn unchunk(mut body: &str) -> Result<String> {

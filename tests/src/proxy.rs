@@ -29,7 +29,7 @@ pub struct Proxy {
 #[derive(Debug)]
 enum Running {
     Envoy(Envoy),
-    Serve { child: Child, folder: tempfile::TempDir },
+    Serve { child: Child, folder: tempfile::TempDir, metrics: SocketAddr },
 }
 
 impl Proxy {
@@ -75,7 +75,17 @@ impl Proxy {
         std::fs::write(&config, document.to_string())?;
         let log = std::fs::File::create(folder.path().join("log"))?;
         let mut child = Command::new(tool()?)
-            .args(["serve", "--json", "--workers", "2", "--listen", "127.0.0.1:0", "--upstream"])
+            .args([
+                "serve",
+                "--json",
+                "--workers",
+                "2",
+                "--listen",
+                "127.0.0.1:0",
+                "--metrics",
+                "127.0.0.1:0",
+                "--upstream",
+            ])
             .arg(format!("http://{upstream}"))
             .arg("--config")
             .arg(&config)
@@ -88,7 +98,7 @@ impl Proxy {
             .context("start meshward serve")?;
         let stdout = child.stdout.take();
         // From here on the process ends with this, whatever happens.
-        let mut proxy = Self { address: upstream, running: Running::Serve { child, folder } };
+        let mut proxy = Self { address: upstream, running: Running::Serve { child, folder, metrics: upstream } };
         let mut line = String::new();
         BufReader::new(stdout.context("no stdout")?).read_line(&mut line)?;
         let ready: Value = match serde_json::from_str(&line) {
@@ -97,7 +107,22 @@ impl Proxy {
         };
         let listen = ready.get("listen").and_then(Value::as_str).context("meshward serve names no address")?;
         proxy.address = listen.parse()?;
+        if let Running::Serve { metrics, .. } = &mut proxy.running {
+            let address = ready.get("metrics").and_then(Value::as_str).context("meshward serve names no metrics")?;
+            *metrics = address.parse()?;
+        }
         Ok(proxy)
+    }
+
+    /// What Prometheus scrapes, in its text format.
+    ///
+    /// # Errors
+    /// When the host does not answer.
+    pub fn scrape(&self) -> Result<String> {
+        match &self.running {
+            Running::Envoy(envoy) => envoy.get("/stats/prometheus"),
+            Running::Serve { metrics, .. } => envoy::get(*metrics, "/metrics"),
+        }
     }
 
     /// Where clients connect.

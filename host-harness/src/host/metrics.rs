@@ -48,9 +48,20 @@ pub struct HistogramSnapshot {
 #[derive(Debug, Default)]
 pub(crate) struct Metrics {
     values: Mutex<MetricsSnapshot>,
+    /// Buckets by the beginnings of histograms' names.
+    buckets: Vec<(String, Vec<f64>)>,
 }
 
 impl Metrics {
+    pub(crate) fn new(buckets: Vec<(String, Vec<f64>)>) -> Self {
+        Self { values: Mutex::default(), buckets }
+    }
+
+    fn bounds(&self, name: &str) -> &[f64] {
+        let given = self.buckets.iter().find(|(prefix, _)| name.starts_with(&**prefix));
+        given.map_or(&BUCKETS, |(_, bounds)| bounds)
+    }
+
     pub(crate) fn snapshot(&self) -> MetricsSnapshot {
         self.with(|values| values.clone())
     }
@@ -68,7 +79,7 @@ impl Metrics {
                 values.histograms.entry(name.to_owned()).or_insert_with(|| HistogramSnapshot {
                     count: 0,
                     sum: 0,
-                    buckets: BUCKETS.iter().map(|bound| (*bound, 0)).collect(),
+                    buckets: self.bounds(name).iter().map(|bound| (*bound, 0)).collect(),
                 });
             }
         });

@@ -32,6 +32,9 @@ pub struct HostOptions {
     pub log_sink: Option<Arc<LogSink>>,
     /// How many of the newest lines [`Host::logs`] keeps.
     pub log_lines: usize,
+    /// Upper bounds of the buckets of histograms whose names begin so, ascending; the first that fits holds. All others have those
+    /// of Envoy.
+    pub histogram_buckets: Vec<(String, Vec<f64>)>,
 }
 
 impl Default for HostOptions {
@@ -42,6 +45,7 @@ impl Default for HostOptions {
             log_level: LogLevel::Info,
             log_sink: None,
             log_lines: 10_000,
+            histogram_buckets: Vec::new(),
         }
     }
 }
@@ -54,6 +58,7 @@ impl fmt::Debug for HostOptions {
             .field("log_level", &self.log_level)
             .field("log_sink", &self.log_sink.is_some())
             .field("log_lines", &self.log_lines)
+            .field("histogram_buckets", &self.histogram_buckets)
             .finish()
     }
 }
@@ -96,7 +101,7 @@ impl Host {
                 clock: ClockSource::new(options.clock),
                 random: RandomSource::new(options.random),
                 logs: LogStore::new(options.log_level, options.log_sink, options.log_lines),
-                metrics: Metrics::default(),
+                metrics: Metrics::new(options.histogram_buckets),
                 data: SharedData::default(),
                 queues: SharedQueues::default(),
                 vm_starts: AtomicU64::new(0),

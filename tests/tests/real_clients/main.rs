@@ -8,6 +8,7 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod metrics;
 mod policy;
 
 use std::thread;

@@ -80,6 +80,21 @@ fn render_own(host: &Host, stats: &Stats) -> String {
     render(&snapshot)
 }
 
+/// The buckets of the module's histograms, as the shipped configuration of Envoy has them: those of OpenTelemetry's conventions
+/// for MCP, in milliseconds, and bytes.
+pub(crate) fn buckets() -> Vec<(String, Vec<f64>)> {
+    const DURATION: [f64; 14] = [10.0, 20.0, 50.0, 100.0, 200.0, 500.0, 1e3, 2e3, 5e3, 1e4, 3e4, 6e4, 1.2e5, 3e5];
+    const SIZE: [f64; 8] = [256.0, 1024.0, 4096.0, 16_384.0, 65_536.0, 262_144.0, 1_048_576.0, 4_194_304.0];
+    [
+        ("mcp_", &DURATION[..]),
+        ("meshward_time_to_first_event", &DURATION),
+        ("meshward_request_size", &SIZE),
+        ("meshward_response_size", &SIZE),
+    ]
+    .map(|(prefix, bounds)| (prefix.to_owned(), bounds.to_vec()))
+    .into()
+}
+
 /// Metrics with one name and different labels.
 type Family<'a, V> = Vec<(Vec<(&'a str, &'a str)>, V)>;
 

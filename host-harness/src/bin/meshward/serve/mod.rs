@@ -85,6 +85,7 @@ async fn serve(args: Args, document: &Document, module: Module) -> Result<(), Fa
         log_level: args.log_level.into(),
         log_sink: Some(Arc::new(print_log)),
         log_lines: 0,
+        histogram_buckets: metrics::buckets(),
         ..HostOptions::default()
     });
     let stats = Arc::new(Stats::default());
