@@ -1,11 +1,6 @@
 //! Whatever clients and servers send, the number of series stays at its bound.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::indexing_slicing,
-    clippy::unwrap_used,
-    reason = "a test may panic: that is how it fails"
-)]
+#![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};

@@ -155,7 +155,8 @@ fn no_name_makes_a_series(host: Host) {
         let name = format!("hostile-{number};.;outcome=.=ok;.;");
         let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}}).to_string();
         let head = "POST /mcp HTTP/1.1\r\nhost: mcp\r\ncontent-type: application/json\r\naccept: application/json";
-        write!(stream.get_mut(), "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        let request = format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+        stream.get_mut().write_all(request.as_bytes()).unwrap();
         assert!(answer(&mut stream).contains("\"denied\""));
     }
     #[expect(clippy::cast_precision_loss, reason = "few")]
