@@ -135,6 +135,23 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             rounds: 7,
         },
         Group {
+            title: "Traces, metrics, audit records",
+            target: "less than 8 µs for traces and metrics together",
+            variants: vec![
+                Variant::plain(),
+                Variant::meshward(module),
+                Variant::meshward(module).called("with trace").with_sections(&["trace"]),
+                Variant::meshward(module).called("with metrics").with_sections(&["metrics"]),
+                Variant::meshward(module).called("with trace, metrics").with_sections(&["trace", "metrics"]),
+                Variant::meshward(module)
+                    .called("with trace, metrics, audit, spans")
+                    .with_sections(&["trace", "metrics", "audit", "spans"]),
+            ],
+            cases: vec![Case::call("observed, direct", Request::of_size("/direct", 400), 16)],
+            compare: &[Compare { with: 1, show: Show::Difference, head: "µs over meshward" }],
+            rounds: 9,
+        },
+        Group {
             title: "Lists, half of the tools hidden",
             target: "the same per byte for 200 tools as for 2,000",
             variants: vec![

@@ -43,6 +43,8 @@ const ANSWER: &str =
 pub(crate) struct Variant {
     name: String,
     filters: Filters,
+    /// What the module's configuration says besides, section by section.
+    sections: Vec<&'static str>,
     /// The call that it must refuse; `None`: it refuses nothing, or that is not known.
     denied: Option<Request>,
     /// It shows the half of a list only.
@@ -61,7 +63,7 @@ enum Filters {
 
 impl Variant {
     fn new(name: &str, filters: Filters) -> Self {
-        Self { name: name.to_owned(), filters, denied: None, filters_lists: false }
+        Self { name: name.to_owned(), filters, sections: Vec::new(), denied: None, filters_lists: false }
     }
 
     pub(crate) fn plain() -> Self {
@@ -84,6 +86,17 @@ impl Variant {
     /// Meshward with a policy of its own.
     pub(crate) fn with_policy(name: &str, file: &Path, policy: Value) -> Self {
         Self::new(name, Filters::Module(file.to_path_buf(), Some(policy)))
+    }
+
+    pub(crate) fn called(mut self, name: &str) -> Self {
+        name.clone_into(&mut self.name);
+        self
+    }
+
+    /// With sections of the configuration that say nothing but that they are there.
+    pub(crate) fn with_sections(mut self, sections: &[&'static str]) -> Self {
+        self.sections = sections.to_vec();
+        self
     }
 
     pub(crate) fn denying(mut self, request: Request) -> Self {
@@ -121,6 +134,8 @@ impl Variant {
                     *at(&mut configuration, "/policy")? = policy.clone();
                     at(&mut configuration, "/protocol")?["max_response_bytes"] = json!("4MiB");
                 }
+                let sections = configuration.as_object_mut().context("the sidecar's configuration is no object")?;
+                sections.extend(self.sections.iter().map(|section| ((*section).to_owned(), json!({}))));
                 *text = json!(configuration.to_string());
                 json!([module, whole_body(), router])
             }
