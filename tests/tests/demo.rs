@@ -21,9 +21,14 @@ fn demonstrate(host: &str) -> Result<()> {
         ensure!(row(&format!("{mode}: tools/call test_tool_with_progress"), "seen")?.matches(" ms").count() >= 4);
         ensure!(row(&format!("{mode}: tools/call test_tool_with_logging"), "why")? == "denied by rule `no-logging`");
         ensure!(row(&format!("{mode}: tools/call test_sampling"), "why")? == "denied by default");
+        let with_argument = |name| format!(r#"{mode}: tools/call json_schema_2020_12_tool {{"name":"{name}"}}"#);
+        ensure!(row(&with_argument("Ada"), "decided")? == "allowed");
+        ensure!(row(&with_argument("Mallory"), "why")? == "denied by default");
+        let listed = row(&format!("{mode}: tools/list"), "seen")?;
+        ensure!(listed.contains("json_schema_2020_12_tool") && !listed.contains("test_sampling"), "{listed}");
     }
     let denied = document.pointer("/refusals/denied").and_then(Value::as_u64);
-    ensure!(denied == Some(4), "the metrics count {denied:?} denied calls");
+    ensure!(denied == Some(6), "the metrics count {denied:?} denied calls");
     Ok(())
 }
 
