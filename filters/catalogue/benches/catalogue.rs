@@ -20,14 +20,6 @@ impl Host for Store {
         1_000
     }
 
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-
     fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.0.borrow().get(key).cloned()
     }

@@ -20,12 +20,6 @@ impl Host for World {
     fn now(&self) -> u64 {
         0
     }
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
     fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.store.borrow().get(key).cloned()
     }

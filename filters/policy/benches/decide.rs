@@ -8,7 +8,7 @@ use std::rc::Rc;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use meshward_engine::{
     Batches, Effect, Effects, Endpoints, Exchange, Headers, Host, Input, KeptHeaders, Pipeline, Responses, Settings,
-    StoreError, Target,
+    Target,
 };
 use meshward_identity::{Caller, Identity, IdentityConfig};
 use meshward_policy::{Direction, Known, Policy, PolicyStage, Request, Subject};
@@ -99,18 +99,6 @@ struct NoHost(Cell<u64>);
 impl Host for NoHost {
     fn now(&self) -> u64 {
         self.0.replace(self.0.get().saturating_add(1))
-    }
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
 

@@ -6,7 +6,6 @@ use std::rc::Rc;
 use criterion::{Criterion, criterion_group, criterion_main};
 use meshward_engine::{
     Batches, Direction, Effects, Endpoints, Exchange, Headers, Host, Input, Pipeline, Responses, Settings, Stage,
-    StoreError,
 };
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
@@ -22,15 +21,6 @@ impl Host for Still {
     fn random(&self, into: &mut [u8]) -> bool {
         into.fill(7);
         true
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
 

@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use meshward_engine::{
     Batches, Direction, Effect, Effects, Endpoints, Exchange, HeaderEdit, Headers, Host, Input, Outcome, Pipeline,
-    Responses, Settings, StoreError,
+    Responses, Settings,
 };
 use meshward_trace::{Rule, TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
@@ -22,15 +22,6 @@ impl Host for TestHost {
     }
     fn random(&self, into: &mut [u8]) -> bool {
         self.random.inspect(|byte| into.fill(*byte)).is_some()
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
 

@@ -41,14 +41,6 @@ impl Host for World {
         1_000
     }
 
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-
     fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.reads.set(self.reads.get() + 1);
         self.values.lock().unwrap().0.get(key).cloned()

@@ -17,18 +17,6 @@ impl Host for TestHost {
     fn now(&self) -> u64 {
         self.now.get()
     }
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
-    }
 }
 
 /// Tools decide by their name: `deny`, `observe`, `ask`, `edit`; anything else passes. Results are judged by a word in

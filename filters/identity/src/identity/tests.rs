@@ -1,7 +1,6 @@
 use std::cell::RefCell;
 use std::net::Ipv4Addr;
 
-use meshward_engine::StoreError;
 use serde_json::{Value, json};
 
 use super::*;
@@ -19,21 +18,9 @@ impl Host for Properties {
         0
     }
 
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         self.asked.borrow_mut().push(path.join("/"));
         self.values.iter().find(|(known, _)| *known == path).map(|(_, value)| value.clone())
-    }
-
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
 

@@ -1,5 +1,3 @@
-use meshward_engine::StoreError;
-
 use super::*;
 
 /// A host whose random bytes are these, over and over.
@@ -14,15 +12,6 @@ impl Host for Random {
         let Some(bytes) = &self.0 else { return false };
         into.iter_mut().zip(bytes.iter().cycle()).for_each(|(byte, random)| *byte = *random);
         true
-    }
-    fn property(&self, _: &[&str]) -> Option<Vec<u8>> {
-        None
-    }
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use host_harness::filter_metadata;
-use meshward_engine::{Host, StoreError};
+use meshward_engine::Host;
 use meshward_identity::IdentityConfig;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -60,19 +60,7 @@ impl Host for World {
         0
     }
 
-    fn random(&self, _: &mut [u8]) -> bool {
-        false
-    }
-
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {
         self.properties.iter().find(|(known, _)| known == path).map(|(_, value)| value.clone())
-    }
-
-    fn store_get(&self, _: &str) -> Option<(Vec<u8>, u32)> {
-        None
-    }
-
-    fn store_set(&self, _: &str, _: &[u8], _: Option<u32>) -> Result<(), StoreError> {
-        Err(StoreError::Refused)
     }
 }
