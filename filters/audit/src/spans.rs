@@ -7,7 +7,7 @@ use std::borrow::Cow;
 
 use meshward_engine::{
     AnswerKind, Decided, Direction, ExchangeObserver, HeaderDemand, MessageReport, Moment, Observer, Report, Target,
-    View,
+    View, is_failure,
 };
 use meshward_wire::json;
 use serde::Deserialize;
@@ -144,9 +144,8 @@ impl Failure {
 
     /// A server has not failed where its client was wrong: these codes are no errors of its own.
     fn of_code(code: Option<i64>, side: Direction) -> Self {
-        let is_the_clients_fault = matches!(code, Some(-32700 | -32602..=-32600 | -32002));
-        let is_error = side == Direction::Outbound || !is_the_clients_fault;
-        let error_type = is_error.then(|| code.map_or_else(|| "_OTHER".to_owned(), |code| code.to_string()));
+        let error_type =
+            is_failure(side, code).then(|| code.map_or_else(|| "_OTHER".to_owned(), |code| code.to_string()));
         Self { code, error_type }
     }
 }

@@ -43,6 +43,7 @@ pub use input::Input;
 pub use observer::{ExchangeObserver, Moment, Observer, View};
 pub use report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
+    is_failure,
 };
 pub use series::{MetricKind, Series};
 pub use sessions::SessionTable;

@@ -175,6 +175,8 @@ pub struct ResponseReport {
     pub status: Option<u16>,
     /// Its head came.
     pub started: Option<u64>,
+    /// The server gave the session's id with it.
+    pub gives_session: bool,
     /// It is a stream of events.
     pub is_stream: bool,
     /// The first event with data came.
@@ -193,6 +195,16 @@ pub struct ResponseReport {
     pub is_unread: bool,
     /// All of it came. Otherwise it was cut off: by the upstream, or because the client went away.
     pub is_complete: bool,
+}
+
+/// Codes that are the client's fault, and no errors of a server (OpenTelemetry semantic conventions for MCP, server spans).
+const CLIENT_FAULTS: [i64; 5] = [-32700, -32600, -32601, -32602, -32002];
+
+/// Whether a JSON-RPC error with this code is a failure of the operation, as seen from this side: behind a client every
+/// one is. `None`: the code is beyond 64 bits.
+#[must_use]
+pub fn is_failure(side: Direction, code: Option<i64>) -> bool {
+    side == Direction::Outbound || code.is_none_or(|code| !CLIENT_FAULTS.contains(&code))
 }
 
 impl MessageReport {

@@ -117,8 +117,9 @@ impl MetricsExchange {
             self.shared.measure(view, Metric::OpenStreams, &[], 1);
         }
         let initializes = |message: &MessageReport| message.method.is_some_and(|method| method.name == "initialize");
-        if let Some(session) = report.session.as_ref().filter(|_| is_success && report.messages.iter().any(initializes))
-        {
+        // Only what a server gives out is remembered: an id that a client thought of takes no place.
+        let begins = is_success && response.gives_session && report.messages.iter().any(initializes);
+        if let Some(session) = report.session.as_ref().filter(|_| begins) {
             SESSIONS.remember(&*view.host, session.as_bytes(), &report.started.to_le_bytes());
         }
     }

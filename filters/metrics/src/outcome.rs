@@ -1,6 +1,6 @@
 //! What a request came to, in the words of the conventions.
 
-use meshward_engine::{AnswerKind, Decided, Direction, MessageReport, Phase, Report, RulingEffect};
+use meshward_engine::{AnswerKind, Decided, MessageReport, Phase, Report, RulingEffect, is_failure};
 use meshward_wire::refusal::Reason;
 
 use crate::label::{OTHER, Value};
@@ -18,32 +18,20 @@ pub(crate) struct Outcome {
     pub(crate) at: Option<u64>,
 }
 
-/// Codes that are the client's fault: no errors of a server (OpenTelemetry semantic conventions for MCP, server spans).
-const CLIENT_FAULTS: [i64; 5] = [-32700, -32600, -32601, -32602, -32002];
-
 /// Codes of JSON-RPC and MCP that are values of labels, besides those of our own refusals.
-const CODES: [i64; 9] = [-32603, -32000, -32001, -32002, -32020, -32021, -32022, -32042, -32800];
+const CODES: [i64; 13] =
+    [-32700, -32600, -32601, -32602, -32603, -32000, -32001, -32002, -32020, -32021, -32022, -32042, -32800];
 
 /// A code as a value: a server can send any number.
 fn code(code: Option<i64>) -> Value {
-    let known = |code: i64| {
-        CODES.contains(&code)
-            || CLIENT_FAULTS.contains(&code)
-            || Reason::ALL.iter().any(|reason| i64::from(reason.code()) == code)
-    };
+    let known = |code: i64| CODES.contains(&code) || Reason::ALL.iter().any(|reason| i64::from(reason.code()) == code);
     let number = code.filter(|code| known(*code)).and_then(|code| i32::try_from(code).ok());
     number.map_or(OTHER, Value::Number)
 }
 
 /// The outcome of a request.
 pub(crate) fn of(report: &Report, message: &MessageReport) -> Outcome {
-    let fault = |number: Option<i64>| {
-        let is_fault = match report.direction {
-            Direction::Outbound => true,
-            Direction::Inbound => number.is_none_or(|number| !CLIENT_FAULTS.contains(&number)),
-        };
-        is_fault.then(|| code(number))
-    };
+    let fault = |number: Option<i64>| is_failure(report.direction, number).then(|| code(number));
     let refused = message.rulings.iter().find_map(|ruling| match (ruling.on, ruling.effect) {
         (Phase::Response, RulingEffect::Refuses(reason)) => Some(i64::from(reason.shown().code())),
         _ => None,

@@ -282,6 +282,7 @@ impl Observation {
         report.response.is_complete = end_of_stream;
         if let Some(session) = text(headers.first("mcp-session-id")) {
             report.session = Some(session);
+            report.response.gives_session = true;
         }
         self.tell(&Moment::ResponseStarted, host, kept, effects);
     }

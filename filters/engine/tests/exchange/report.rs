@@ -237,7 +237,7 @@ fn answers_are_read_and_never_held() {
                 let response = report.response;
                 assert_eq!((response.bytes, response.is_unread), (body.len() as u64, unread), "{body}");
                 assert!(response.is_complete);
-                assert_eq!(report.session.is_some(), head.len() == 3);
+                assert_eq!((report.session.is_some(), response.gives_session), (head.len() == 3, head.len() == 3));
             }
         }
     }
@@ -276,6 +276,7 @@ fn streams_are_counted_while_they_flow() {
         let expected = ResponseReport {
             status: Some(200),
             started: Some(0),
+            gives_session: false,
             is_stream: true,
             first_event: Some(stream.find("progress\"}\n\n").unwrap() as u64 + 11),
             bytes: stream.len() as u64,
@@ -347,6 +348,7 @@ fn streams_of_the_servers_own_and_ends_of_sessions_are_reported() {
     driver.handle(Input::End);
     let report = recorder.report();
     assert_eq!((report.http_method, report.session.as_deref()), (HttpMethod::Get, Some("s")));
+    assert!(!report.response.gives_session, "the client's own");
     assert_eq!((report.response.events, report.response.is_complete), (1, true));
     assert!(report.response.is_unread, "`{{}}` is no message");
     assert_eq!(report.messages, []);
