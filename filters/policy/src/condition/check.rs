@@ -23,7 +23,7 @@ use super::fault::Fault;
 use super::kinds::{Kinds, Typed};
 use super::logic::{Logic, Part};
 use super::operators;
-use super::term::Term;
+use super::term::{Own, Term};
 use super::words::Words;
 
 /// A checked condition.
@@ -31,6 +31,8 @@ use super::words::Words;
 pub(super) struct Plan {
     pub(super) logic: Logic,
     pub(super) parts: usize,
+    /// Some part names nothing that may not be known.
+    pub(super) has_certain_part: bool,
     pub(super) variables: Vec<Variable>,
     pub(super) constants: Vec<Box<dyn Val>>,
     pub(super) wants: Wants,
@@ -49,6 +51,7 @@ pub(super) fn check(expr: &IdedExpr, words: Words<'_>, env: &Arc<Env>) -> Result
         plan: Plan {
             logic: Logic::Part(Part::default()),
             parts: 0,
+            has_certain_part: false,
             variables: Vec::new(),
             constants: Vec::new(),
             wants: Wants::default(),
@@ -152,7 +155,9 @@ impl Checker<'_> {
         }
         let number = self.plan.parts;
         self.plan.parts = number.saturating_add(1);
-        Logic::Part(Part { term: Term::of(lowered), names: self.names, varies: self.varies, number })
+        self.plan.has_certain_part |= self.names == Unknowns::default();
+        let own = Own { variables: &self.plan.variables, constants: &self.plan.constants };
+        Logic::Part(Part { term: Term::of(lowered, own), names: self.names, varies: self.varies, number })
     }
 
     fn both(&mut self, left: &IdedExpr, right: &IdedExpr, sign: &str, of: &str) -> [Logic; 2] {

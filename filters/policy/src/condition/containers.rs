@@ -129,7 +129,7 @@ impl Shape for Members {
             Place::Indexed(index) => Self::values(Place::Text(index.text)),
             Place::Text(text) => read_all(json::members(text, whole(text)).map(|member| {
                 bound::read(member.span().len())?;
-                Ok(Box::new(tree::string(member.key.of(text))?) as Box<dyn Val>)
+                Ok(Box::new(CelString::from(tree::string(member.key.of(text))?)) as Box<dyn Val>)
             })),
             Place::Claims(members) => {
                 read_all(members.keys().map(|key| Ok(Box::new(CelString::from(key.as_str())) as Box<dyn Val>)))

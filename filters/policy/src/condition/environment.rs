@@ -1,10 +1,11 @@
 //! What a condition may name, and where each of it comes from.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::OnceLock;
 
-use cel::common::types::{CelBool, CelMap, CelMapKey, CelString};
+use cel::common::types::{CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use meshward_engine::{KeptHeaders, Target};
@@ -12,6 +13,7 @@ use meshward_wire::revision::Revision;
 
 use super::bound;
 use super::check::Plan;
+use super::operand::{Held, Operand};
 use super::tree::{self, Index, Place};
 use crate::subject::{Direction, Known, Subject};
 
@@ -191,19 +193,19 @@ impl<'s> Facts<'s> {
         }
     }
 
-    fn root(&self, root: Root) -> Option<Box<dyn Val + '_>> {
+    fn root(&self, root: Root) -> Option<Held<'_>> {
         match root {
-            Root::Headers => all_headers(self.subject.request.headers),
-            root => tree::value(self.place(root)?).ok(),
+            Root::Headers => all_headers(self.subject.request.headers).map(Held::boxed),
+            root => tree::held(self.place(root)?).ok(),
         }
     }
 
-    fn member(&self, root: Root, path: &[String]) -> Option<Box<dyn Val + '_>> {
+    fn member(&self, root: Root, path: &[String]) -> Option<Held<'_>> {
         let mut place = self.place(root)?;
         for key in path {
             place = place.member(key).ok()??;
         }
-        tree::value(place).ok()
+        tree::held(place).ok()
     }
 }
 
@@ -247,53 +249,48 @@ pub(super) fn place_of(name: &str) -> Option<usize> {
     name.strip_prefix('@')?.parse().ok()
 }
 
-/// The variables of a plan: it names them by `@` and their places here. By themselves they give its constants alone.
+/// The variables of a plan, as a message has them: it names them by `@` and their places. Without a message there are its
+/// constants alone.
 #[derive(Debug)]
-pub(super) struct Constants<'b> {
+pub(super) struct Scope<'b> {
+    facts: Option<&'b Facts<'b>>,
     variables: &'b [Variable],
-    values: &'b [Box<dyn Val>],
+    constants: &'b [Box<dyn Val>],
 }
 
-impl<'b> Constants<'b> {
-    pub(super) fn of(plan: &'b Plan) -> Self {
-        Self { variables: &plan.variables, values: &plan.constants }
+impl<'b> Scope<'b> {
+    pub(super) fn of(plan: &'b Plan, facts: Option<&'b Facts<'b>>) -> Self {
+        Self { facts, variables: &plan.variables, constants: &plan.constants }
     }
 
-    fn variable(&self, name: &str) -> Option<&'b Variable> {
-        self.variables.get(place_of(name)?)
+    pub(super) fn unknowns(&self) -> Unknowns {
+        self.facts.map(Facts::unknowns).unwrap_or_default()
     }
 
-    fn value(&self, place: usize) -> Option<CowVal<'b, 'b>> {
-        Some(CowVal::Borrowed(self.values.get(place)?.as_ref()))
-    }
-}
-
-impl VariableResolver for Constants<'_> {
-    fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        match self.variable(name)? {
-            Variable::Constant(place) => self.value(*place),
-            _ => None,
+    /// The value of a variable, by its place.
+    pub(super) fn variable(&self, place: usize) -> Option<Held<'_>> {
+        let variable = self.variables.get(place)?;
+        if let Variable::Constant(place) = variable {
+            return Some(Held::There(Operand::Other(self.constants.get(*place)?.as_ref())));
+        }
+        let facts = self.facts?;
+        let headers = facts.subject.request.headers;
+        match variable {
+            Variable::Field(field) => Some(Held::There(Operand::Text(facts.field(*field)?))),
+            Variable::Root(root) => facts.root(*root),
+            Variable::Member(root, path) => facts.member(*root, path),
+            Variable::Header(name) => Some(match headers.text(name)? {
+                Cow::Borrowed(text) => Held::There(Operand::Text(text)),
+                Cow::Owned(text) => Held::Text(text),
+            }),
+            Variable::HasHeader(name) => Some(Held::There(Operand::Bool(headers.all(name).next().is_some()))),
+            Variable::Constant(_) => None,
         }
     }
 }
 
-/// The variables of a plan, as a message has them.
-#[derive(Debug)]
-pub(super) struct Scope<'b> {
-    pub(super) facts: &'b Facts<'b>,
-    pub(super) constants: Constants<'b>,
-}
-
 impl VariableResolver for Scope<'_> {
     fn resolve<'b>(&'b self, name: &str) -> Option<CowVal<'b, 'b>> {
-        let headers = self.facts.subject.request.headers;
-        Some(match self.constants.variable(name)? {
-            Variable::Field(field) => CowVal::owned(CelString::from(self.facts.field(*field)?)),
-            Variable::Root(root) => CowVal::Owned(self.facts.root(*root)?),
-            Variable::Member(root, path) => CowVal::Owned(self.facts.member(*root, path)?),
-            Variable::Header(name) => CowVal::owned(CelString::from(headers.text(name)?)),
-            Variable::HasHeader(name) => CowVal::owned(CelBool::from(headers.all(name).next().is_some())),
-            Variable::Constant(place) => self.constants.value(*place)?,
-        })
+        Some(self.variable(place_of(name)?)?.into_value())
     }
 }

@@ -9,7 +9,7 @@ use cel::common::types::DYN_TYPE;
 use cel::{DeclarationError, Env, extensions};
 
 use super::kinds::Kinds;
-use super::{operators, text};
+use super::{comparison, text};
 
 /// How a function is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,7 +99,7 @@ pub(super) fn environment() -> Result<Arc<Env>, DeclarationError> {
     static ENVIRONMENT: LazyLock<Result<Arc<Env>, DeclarationError>> = LazyLock::new(|| {
         let mut env = Env::default().with_optional_support(false).with_stdlib();
         env.add_extension(extensions::strings)?;
-        for (name, _, function) in operators::COMPARISONS {
+        for (name, _, function) in comparison::COMPARISONS {
             env.add_overload(name, name, vec![DYN_TYPE, DYN_TYPE], function)?;
         }
         for (name, least, most, function) in text::FUNCTIONS {

@@ -6,14 +6,13 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use cel::common::types::CelBool;
-use cel::common::value::CowVal;
-use cel::context::VariableResolver;
 use cel::{Context, Env, ExecutionError, Value};
 
-use super::bound;
-use super::environment::Unknowns;
+use super::check::Plan;
+use super::environment::{Scope, Unknowns};
+use super::operand::{Held, Operand};
 use super::term::Term;
+use super::{bound, comparison, text};
 use crate::truth::Truth;
 
 #[derive(Debug)]
@@ -40,44 +39,45 @@ pub(super) struct Part {
 /// One evaluation of a condition.
 pub(super) struct Evaluation<'v> {
     env: &'v Arc<Env>,
-    variables: &'v dyn VariableResolver,
+    scope: &'v Scope<'v>,
     /// Made when the crate first has something to evaluate.
     context: OnceCell<Context<'v, 'v>>,
     unknowns: Unknowns,
     /// There is no message: only constants are known.
     no_message: bool,
-    /// What the parts were found to be.
+    /// What the parts were found to be, where they are looked at twice.
     found: Vec<Option<Truth>>,
 }
 
 impl<'v> Evaluation<'v> {
-    pub(super) fn new(
-        env: &'v Arc<Env>,
-        variables: &'v dyn VariableResolver,
-        unknowns: Unknowns,
-        parts: usize,
-    ) -> Self {
-        Self { env, variables, context: OnceCell::new(), unknowns, no_message: false, found: vec![None; parts] }
+    pub(super) fn new(env: &'v Arc<Env>, scope: &'v Scope<'v>) -> Self {
+        let unknowns = scope.unknowns();
+        Self { env, scope, context: OnceCell::new(), unknowns, no_message: false, found: Vec::new() }
     }
 
     /// The values it can have, whatever the message is.
-    pub(super) fn run_without_message(mut self, logic: &Logic) -> Truth {
+    pub(super) fn run_without_message(mut self, plan: &Plan) -> Truth {
         bound::begin();
         self.no_message = true;
-        let truth = self.truth(logic);
+        let truth = self.truth(&plan.logic);
         if bound::is_spent() { Truth::UNKNOWN } else { truth }
     }
 
-    pub(super) fn run(mut self, logic: &Logic) -> Truth {
+    pub(super) fn run(mut self, plan: &Plan) -> Truth {
         bound::begin();
-        // First by what is always known: so that where this decides, it decides whatever the arguments are, and they
-        // need not be looked at.
+        let settled = if plan.has_certain_part { self.without_unknowns(plan) } else { None };
+        let truth = settled.unwrap_or_else(|| self.truth(&plan.logic));
+        if bound::is_spent() { Truth::ERROR } else { truth }
+    }
+
+    /// By what is always known: where this decides, it decides whatever the arguments are, and they need not be looked at.
+    fn without_unknowns(&mut self, plan: &Plan) -> Option<Truth> {
+        self.found = vec![None; plan.parts];
         let all = Unknowns { args: true, meta: true, uri: true };
         let known = std::mem::replace(&mut self.unknowns, all);
-        let first = self.truth(logic);
+        let truth = self.truth(&plan.logic);
         self.unknowns = known;
-        let truth = if first.is_one() { first } else { self.truth(logic) };
-        if bound::is_spent() { Truth::ERROR } else { truth }
+        truth.is_one().then_some(truth)
     }
 
     fn truth(&mut self, logic: &Logic) -> Truth {
@@ -131,30 +131,41 @@ impl<'v> Evaluation<'v> {
     }
 
     fn holds(&self, term: &Term) -> Result<bool, ExecutionError> {
-        if let Term::Comparison(comparison, terms) = term {
-            let [left, right] = terms.as_slice() else { return Err(bound::error()) };
-            return comparison(self.value(left)?.as_ref(), self.value(right)?.as_ref());
+        match term {
+            Term::Comparison(comparison, terms) => {
+                let [left, right] = &**terms;
+                let (left, right) = (self.held(left)?, self.held(right)?);
+                comparison.holds(left.operand(), right.operand())
+            }
+            Term::Among(term, known) => {
+                comparison::is_among(self.held(term)?.operand(), known.iter().map(Held::operand))
+            }
+            term => match self.held(term)?.operand() {
+                Operand::Bool(answer) => Ok(answer),
+                _ => Err(bound::error()),
+            },
         }
-        let value = self.value(term)?;
-        value.downcast_ref::<CelBool>().map(|answer| *answer.inner()).ok_or_else(bound::error)
     }
 
-    fn value<'e>(&'e self, term: &'e Term) -> Result<CowVal<'e, 'v>, ExecutionError> {
-        match term {
-            Term::Literal(literal) => Ok(literal.to_val()),
-            Term::Variable(name) => self.variables.resolve(name).ok_or_else(bound::error),
-            Term::Comparison(..) => Ok(CowVal::owned(CelBool::from(self.holds(term)?))),
+    fn held<'e>(&'e self, term: &'e Term) -> Result<Held<'e>, ExecutionError> {
+        Ok(match term {
+            Term::Constant(constant) => Held::There(constant.operand()),
+            Term::Variable(place) => self.scope.variable(*place).ok_or_else(bound::error)?,
+            Term::Comparison(..) | Term::Among(..) => Held::There(Operand::Bool(self.holds(term)?)),
+            Term::Size(term) => Held::There(Operand::Int(text::size(self.held(term)?.operand())?)),
             Term::Call(function, terms) => {
-                let values = terms.iter().map(|term| self.value(term)).collect::<Result<_, _>>()?;
-                function(values)
+                let values = terms.iter().map(|term| Ok(self.held(term)?.into_value())).collect::<Result<_, _>>()?;
+                Held::Value(function(values)?)
             }
-            Term::Other(expr) => Value::resolve_val(expr, self.context.get_or_init(|| self.new_context())),
-        }
+            Term::Other(expr) => {
+                Held::Value(Value::resolve_val(expr, self.context.get_or_init(|| self.new_context()))?)
+            }
+        })
     }
 
     fn new_context(&self) -> Context<'v, 'v> {
         let mut context = Context::with_env(Arc::clone(self.env));
-        context.set_variable_resolver(self.variables);
+        context.set_variable_resolver(self.scope);
         context
     }
 }

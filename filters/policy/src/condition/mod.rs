@@ -7,12 +7,14 @@
 
 mod bound;
 mod check;
+mod comparison;
 mod containers;
 mod environment;
 mod fault;
 mod functions;
 mod kinds;
 mod logic;
+mod operand;
 mod operators;
 mod term;
 mod text;
@@ -27,7 +29,7 @@ use cel::parser::PrattParser;
 use meshward_engine::HeaderDemand;
 
 use self::check::Plan;
-use self::environment::{Constants, Facts, Scope, Unknowns};
+use self::environment::{Facts, Scope};
 use self::fault::Fault;
 use self::logic::Evaluation;
 use self::words::Words;
@@ -88,16 +90,13 @@ impl Condition {
     #[must_use]
     pub fn evaluate(&self, subject: &Subject<'_>) -> Truth {
         let facts = Facts::of(subject);
-        let scope = Scope { facts: &facts, constants: Constants::of(&self.plan) };
-        Evaluation::new(&self.env, &scope, facts.unknowns(), self.plan.parts).run(&self.plan.logic)
+        Evaluation::new(&self.env, &Scope::of(&self.plan, Some(&facts))).run(&self.plan)
     }
 
     /// The values it can have at most, by its constants alone: [`Truth::FALSE`] never holds, whatever the message is.
     #[must_use]
     pub fn at_most(&self) -> Truth {
-        let constants = Constants::of(&self.plan);
-        Evaluation::new(&self.env, &constants, Unknowns::default(), self.plan.parts)
-            .run_without_message(&self.plan.logic)
+        Evaluation::new(&self.env, &Scope::of(&self.plan, None)).run_without_message(&self.plan)
     }
 }
 

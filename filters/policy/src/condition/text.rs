@@ -8,10 +8,16 @@ use cel::common::value::{CowVal, StaticVal, Val};
 use regex_lite::{Regex, RegexBuilder};
 
 use super::bound::{self, MAX_PATTERN};
+use super::operand::Operand;
+
+pub(super) const SIZE: &str = "@size";
 
 /// The functions, with how many arguments each takes at least and at most.
 pub(super) const FUNCTIONS: [(&str, usize, usize, Function); 8] = [
-    ("@size", 1, 1, size),
+    (SIZE, 1, 1, |arguments| {
+        let value = arguments.first().ok_or_else(bound::error)?;
+        Ok(CowVal::owned(CelInt::from(size(Operand::of(value.as_ref()))?)))
+    }),
     ("@matches", 2, 2, matches),
     ("@replace", 3, 4, replace),
     ("@split", 2, 3, split),
@@ -98,12 +104,17 @@ fn steps<'b, 'v>(mut arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, E
     Ok(value)
 }
 
-/// Of whatever has a size: in code points, bytes, elements or members. What stands in JSON text is paid for where it is
-/// counted.
-fn size<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let value = arguments.first().ok_or_else(bound::error)?;
-    bound::read(value.downcast_ref::<CelString<'_>>().map_or(0, |text| text.len()))?;
-    Ok(CowVal::owned(value.as_sizer().ok_or_else(bound::error)?.size()))
+/// The size of whatever has one: in code points, bytes, elements or members. What stands in JSON text is paid for where it
+/// is counted.
+pub(super) fn size(value: Operand<'_>) -> Result<i64, ExecutionError> {
+    match value {
+        Operand::Text(text) => {
+            bound::read(text.len())?;
+            i64::try_from(text.chars().count()).map_err(|_| bound::error())
+        }
+        Operand::Other(value) => Ok(*value.as_sizer().ok_or_else(bound::error)?.size().inner()),
+        _ => Err(bound::error()),
+    }
 }
 
 fn matches<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {

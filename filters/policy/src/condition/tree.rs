@@ -1,13 +1,15 @@
 //! Values out of JSON: the message's text where it stands, and the claims of the token. Only what a condition names is
 //! looked at, and containers are handed on by their places.
 
+use std::borrow::Cow;
+
 use cel::ExecutionError;
-use cel::common::types::{CelBool, CelDouble, CelInt, CelNull, CelString, CelUInt};
 use cel::common::value::Val;
 use meshward_wire::json::{self, Member, Span, ValueKind};
 
 use super::bound;
 use super::containers::{Array, Object};
+use super::operand::{Held, Operand};
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy)]
@@ -65,57 +67,69 @@ fn is_key(letters: &str, key: &str) -> bool {
     letters == key || letters.len() > key.len() && letters.contains('\\') && json::unescape(letters) == key
 }
 
-/// The value that stands somewhere.
+/// The value that stands somewhere, as operators look at it.
 ///
 /// # Errors
 ///
 /// For an integer that neither `int` nor `uint` holds, and a number beyond the range of `double`.
-pub(super) fn value<'t>(place: Place<'t>) -> Result<Box<dyn Val + 't>, ExecutionError> {
-    match place {
+pub(super) fn held<'t>(place: Place<'t>) -> Result<Held<'t>, ExecutionError> {
+    let simple = match place {
         Place::Text(text) => match json::kind(text, whole(text)).ok_or_else(bound::error)? {
-            ValueKind::Null => Ok(Box::new(CelNull)),
-            ValueKind::Bool => Ok(Box::new(CelBool::from(text.starts_with('t')))),
-            ValueKind::Number => number(text),
-            ValueKind::String => Ok(Box::new(string(whole(text).without_quotes().of(text))?)),
-            ValueKind::Array => Ok(Box::new(Array::new(place))),
-            ValueKind::Object => Ok(Box::new(Object::new(place))),
+            ValueKind::Null => Operand::Null,
+            ValueKind::Bool => Operand::Bool(text.starts_with('t')),
+            ValueKind::Number => number(text)?,
+            ValueKind::String => {
+                return Ok(match string(whole(text).without_quotes().of(text))? {
+                    Cow::Borrowed(text) => Held::There(Operand::Text(text)),
+                    Cow::Owned(text) => Held::Text(text),
+                });
+            }
+            ValueKind::Array => return Ok(Held::boxed(Box::new(Array::new(place)))),
+            ValueKind::Object => return Ok(Held::boxed(Box::new(Object::new(place)))),
         },
-        Place::Indexed(_) | Place::Claims(_) => Ok(Box::new(Object::new(place))),
+        Place::Indexed(_) | Place::Claims(_) => return Ok(Held::boxed(Box::new(Object::new(place)))),
         Place::Claim(claim) => match claim {
-            serde_json::Value::Null => Ok(Box::new(CelNull)),
-            serde_json::Value::Bool(value) => Ok(Box::new(CelBool::from(*value))),
+            serde_json::Value::Null => Operand::Null,
+            serde_json::Value::Bool(value) => Operand::Bool(*value),
             serde_json::Value::Number(number) => {
                 if let Some(value) = number.as_i64() {
-                    return Ok(Box::new(CelInt::from(value)));
+                    Operand::Int(value)
+                } else if let Some(value) = number.as_u64() {
+                    Operand::UInt(value)
+                } else {
+                    Operand::Double(number.as_f64().filter(|value| value.is_finite()).ok_or_else(bound::error)?)
                 }
-                if let Some(value) = number.as_u64() {
-                    return Ok(Box::new(CelUInt::from(value)));
-                }
-                let value = number.as_f64().filter(|value| value.is_finite()).ok_or_else(bound::error)?;
-                Ok(Box::new(CelDouble::from(value)))
             }
-            serde_json::Value::String(text) => Ok(Box::new(CelString::from(text.as_str()))),
-            serde_json::Value::Array(_) => Ok(Box::new(Array::new(place))),
-            serde_json::Value::Object(members) => Ok(Box::new(Object::new(Place::Claims(members)))),
+            serde_json::Value::String(text) => Operand::Text(text),
+            serde_json::Value::Array(_) => return Ok(Held::boxed(Box::new(Array::new(place)))),
+            serde_json::Value::Object(members) => {
+                return Ok(Held::boxed(Box::new(Object::new(Place::Claims(members)))));
+            }
         },
-    }
+    };
+    Ok(Held::There(simple))
+}
+
+/// The same, as the crate has it.
+pub(super) fn value<'t>(place: Place<'t>) -> Result<Box<dyn Val + 't>, ExecutionError> {
+    Ok(held(place)?.into_value().into_owned())
 }
 
 /// A string from its letters between the quotes.
-pub(super) fn string(letters: &str) -> Result<CelString<'_>, ExecutionError> {
+pub(super) fn string(letters: &str) -> Result<Cow<'_, str>, ExecutionError> {
     bound::read(letters.len())?;
     if letters.contains('\\') {
         bound::write(letters.len())?;
     }
-    Ok(CelString::from(json::unescape(letters)))
+    Ok(json::unescape(letters))
 }
 
-fn number<'t>(letters: &str) -> Result<Box<dyn Val + 't>, ExecutionError> {
+fn number(letters: &str) -> Result<Operand<'static>, ExecutionError> {
     if letters.contains(['.', 'e', 'E']) {
-        return Ok(Box::new(CelDouble::from(json::double(letters).ok_or_else(bound::error)?)));
+        return Ok(Operand::Double(json::double(letters).ok_or_else(bound::error)?));
     }
     if let Some(integer) = json::integer(letters) {
-        return Ok(Box::new(CelInt::from(integer)));
+        return Ok(Operand::Int(integer));
     }
-    Ok(Box::new(CelUInt::from(letters.parse::<u64>().map_err(|_| bound::error())?)))
+    Ok(Operand::UInt(letters.parse::<u64>().map_err(|_| bound::error())?))
 }

@@ -188,6 +188,50 @@ fn condition() -> impl Strategy<Value = String> {
     ]
 }
 
+/// Comparisons of what a condition's own operators look at without the crate.
+fn resolved() -> impl Strategy<Value = String> {
+    let value = select(vec![
+        "args.a",
+        "args.b",
+        "args.l",
+        "args.s",
+        "args.none",
+        "args.a.b",
+        "args",
+        "meta.progressToken",
+        "jwt.sub",
+        "jwt.roles",
+        "jwt.level",
+        "jwt.big",
+        "mcp.tool",
+        "peer.address",
+        "request.headers.x",
+        "request.headers['x-env']",
+        "request.headers['x-team']",
+        "null",
+        "true",
+        "0",
+        "-1",
+        "2u",
+        "0.5",
+        "9007199254740993",
+        "9223372036854775807",
+        "18446744073709551615u",
+        "'ab'",
+        "b'ab'",
+        "size(args.a)",
+        "size(args.s)",
+        "args.l.size()",
+    ]);
+    let sign = select(vec!["==", "!=", "<", "<=", ">", ">=", "in"]);
+    let list =
+        select(vec!["['ab', 'prod']", "[1, 2.0, 2u]", "[null, true, 'a', 0.5]", "[b'ab', 1]", "[]", "[args.b, 1]"]);
+    prop_oneof![
+        3 => (value.clone(), sign, value.clone()).prop_map(|(a, sign, b)| format!("{a} {sign} {b}")),
+        1 => (value, list).prop_map(|(a, list)| format!("{a} in {list}")),
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
 
@@ -213,6 +257,18 @@ proptest! {
             prop_assert!(!with.can_be_false() || without.can_be_false());
             prop_assert!(!with.can_fail() || without.can_fail());
             prop_assert_eq!(world.evaluate(&condition), with);
+        }
+    }
+
+    /// What is resolved when a condition is compiled says the same as the crate does where it evaluates.
+    #[test]
+    fn what_is_resolved_says_what_the_crate_says(source in resolved(), arguments in arguments()) {
+        let hidden = format!("dyn({source})");
+        let (Ok(resolved), Ok(evaluated)) = (Condition::compile(&source), Condition::compile(&hidden)) else {
+            return Ok(());
+        };
+        for world in [World::with_arguments(arguments), World::default()] {
+            prop_assert_eq!(world.evaluate(&resolved), world.evaluate(&evaluated), "{}", source);
         }
     }
 
