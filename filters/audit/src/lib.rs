@@ -10,6 +10,8 @@ mod compose;
 mod config;
 mod digest;
 mod excerpt;
+#[doc(hidden)]
+pub mod fuzzing;
 mod line;
 mod observer;
 mod record;

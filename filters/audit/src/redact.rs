@@ -141,10 +141,17 @@ impl Writer<'_> {
             }
             ValueKind::Object => {
                 self.out.push('{');
-                for (index, member) in json::members(self.text, value).enumerate() {
-                    self.comma(index);
+                let mut written = 0;
+                for member in json::members(self.text, value) {
                     let name = unescape(member.key.of(self.text));
-                    json::write_string(clipped(&name, MAX_STRING_BYTES).0, &mut self.out);
+                    // The beginning of a name could be another member's.
+                    if name.len() > MAX_STRING_BYTES {
+                        self.cut = true;
+                        continue;
+                    }
+                    self.comma(written);
+                    written = written.saturating_add(1);
+                    json::write_string(&name, &mut self.out);
                     self.out.push(':');
                     if self.redaction.is_secret(&name) {
                         json::write_string(REDACTED, &mut self.out);
@@ -237,6 +244,9 @@ mod tests {
             let (text, was_cut) = redacted(&[], &string(n)).unwrap();
             assert_eq!((text.as_str(), was_cut), (string(n.min(MAX_STRING_BYTES)).as_str(), cut));
         }
+        let named = |n| format!(r#"{{"{}":1,"a":2}}"#, "x".repeat(n));
+        assert_eq!(redacted(&[], &named(MAX_STRING_BYTES)), Some((named(MAX_STRING_BYTES), false)));
+        assert_eq!(redacted(&[], &named(MAX_STRING_BYTES + 1)), Some((r#"{"a":2}"#.to_owned(), true)));
         let nested = |n: usize| format!("{}{}", "[".repeat(n), "]".repeat(n));
         assert_eq!(redacted(&[], &nested(MAX_DEPTH)), Some((nested(MAX_DEPTH), false)));
         let (text, cut) = redacted(&[], &nested(MAX_DEPTH + 1)).unwrap();
