@@ -102,6 +102,13 @@ pub enum Counter {
         /// The rule allows, and so did not match; otherwise it denies, and so did.
         allows: bool,
     },
+    /// Some of a request's trace context was malformed, and taken out.
+    ContextDropped {
+        /// Where it was: `header` or `meta`.
+        place: &'static str,
+        /// What: `traceparent`, `tracestate` or `baggage`.
+        part: &'static str,
+    },
 }
 
 /// How loud a log line is.

@@ -33,6 +33,9 @@ impl Metrics {
             Counter::ConditionFailed { allows } => {
                 total("meshward_condition_failures", &[("effect", if allows { "allow" } else { "deny" })])
             }
+            Counter::ContextDropped { place, part } => {
+                total("meshward_trace_context_dropped", &[("place", place), ("part", part)])
+            }
         });
     }
 }

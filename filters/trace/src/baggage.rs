@@ -17,7 +17,7 @@ pub(crate) struct Allowance {
 }
 
 impl Allowance {
-    /// What of a list may go on: the same text where all of it may. `None`: it is malformed, or nothing of it may.
+    /// What of a list may go on: the same text where all of it may, an empty one where nothing may. `None`: it is malformed.
     ///
     /// The members that are too many, or for which there is no room, are the last ones; none goes on in part.
     pub(crate) fn filter<'l>(&self, list: &'l str) -> Option<Cow<'l, str>> {
@@ -38,7 +38,7 @@ impl Allowance {
         if all && list.len() <= self.max_bytes {
             return Some(Cow::Borrowed(list));
         }
-        (!kept.is_empty()).then(|| Cow::Owned(kept.join(",")))
+        Some(Cow::Owned(kept.join(",")))
     }
 }
 

@@ -27,13 +27,15 @@ pub(crate) struct Place {
 pub(crate) struct Slot<T> {
     /// There is something, of whatever kind.
     sent: bool,
+    /// It cannot be read.
+    malformed: bool,
     pub(crate) value: Option<T>,
     pub(crate) edit: Edit,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { sent: false, value: None, edit: Edit::Leave }
+        Self { sent: false, malformed: false, value: None, edit: Edit::Leave }
     }
 }
 
@@ -49,7 +51,7 @@ impl<T> Slot<T> {
     /// What was sent, and what it was read as.
     fn sent(value: Option<T>) -> Self {
         let edit = if value.is_some() { Edit::Leave } else { Edit::Remove };
-        Self { sent: true, value, edit }
+        Self { sent: true, malformed: value.is_none(), value, edit }
     }
 
     /// Nothing is to be left of it.
@@ -143,8 +145,15 @@ impl Place {
         self.baggage = match filtered {
             None => Slot::sent(None),
             Some(Ok(())) => Slot::sent(Some(list)),
-            Some(Err(kept)) => Slot { sent: true, edit: Edit::Set(kept.clone()), value: Some(kept) },
+            Some(Err(kept)) if kept.is_empty() => Slot { malformed: false, ..Slot::sent(None) },
+            Some(Err(kept)) => Slot { edit: Edit::Set(kept.clone()), ..Slot::sent(Some(kept)) },
         };
+    }
+
+    /// What was malformed, by name.
+    pub(crate) fn malformed(&self) -> impl Iterator<Item = &'static str> {
+        let parts = [(PARENT, self.parent.malformed), (STATE, self.state.malformed), (BAGGAGE, self.baggage.malformed)];
+        parts.into_iter().filter_map(|(part, malformed)| malformed.then_some(part))
     }
 
     /// Takes the context of another place.

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Glob, HeaderDemand, HeaderEdit, Headers, Reads, Scope, Stage, StageExchange,
-    Verdict,
+    Answer, Asked, Call, CalloutOutcome, Counter, Glob, HeaderDemand, HeaderEdit, Headers, Level, Reads, Scope, Stage,
+    StageExchange, Verdict,
 };
 use meshward_wire::message::{Kind, Message};
 
@@ -97,6 +97,7 @@ impl StageExchange for TraceExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
         let shared = &*self.shared;
         self.head = Place::of_head(head, &shared.allowance);
+        count_malformed("header", &self.head, scope);
         if shared.proxy_span && head.first(PROXY_SPAN).is_some() {
             self.proxy_span = proxy_span(head, self.head.parent.value);
             scope.edit_request_head(HeaderEdit::Remove(PROXY_SPAN));
@@ -123,6 +124,7 @@ impl StageExchange for TraceExchange {
         }
         let shared = Rc::clone(&self.shared);
         let mut meta = Place::of_meta(call.message, &shared.allowance);
+        count_malformed("meta", &meta, scope);
         let parent = if call.message.kind() == Kind::Request {
             let around = Around {
                 proxy_span: self.proxy_span,
@@ -160,6 +162,13 @@ impl StageExchange for TraceExchange {
 
     fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
         Answer::Pass
+    }
+}
+
+fn count_malformed(place: &'static str, found: &Place, scope: &mut Scope<'_>) {
+    for part in found.malformed() {
+        scope.count(Counter::ContextDropped { place, part }, 1);
+        scope.log(Level::Info, format!("trace: dropped a malformed {part} ({place})"));
     }
 }
 

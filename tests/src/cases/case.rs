@@ -11,6 +11,7 @@ use super::caller::Caller;
 use super::format::{AnswerSpec, CaseSpec, Cuts, FieldLines, RequestSpec};
 pub use super::format::{
     Answered, Build, Edited, ErrorSpec, Expect, Framing, Http, Mode, Refused, RefusedBatch, Replaced, ReplacedPart,
+    Side,
 };
 use super::left::LeftSpec;
 
@@ -71,6 +72,8 @@ pub struct Request {
     pub pieces: Option<Vec<Vec<u8>>>,
     /// How its length is told.
     pub framing: Framing,
+    /// The client goes away before it has said that this is all.
+    pub breaks_off: bool,
     /// The trailer fields.
     pub trailers: Vec<Field>,
     /// The bytes to write instead.
@@ -98,6 +101,8 @@ pub struct Answer {
     pub framing: Framing,
     /// A piece waits until the client has those before it.
     pub waits: bool,
+    /// Who goes away when the client has all of the body, of which no end comes.
+    pub breaks_off: Option<Side>,
 }
 
 impl Answer {
@@ -123,9 +128,18 @@ impl Case {
         if spec.modes.is_empty() || spec.http.is_empty() {
             bail!("`modes` and `http` name at least one each");
         }
+        let answer = answer(spec.answer).context("answer")?;
         let request = request(spec.request).context("request")?;
         if spec.http.contains(&Http::One) && !request.trailers.is_empty() && request.framing == Framing::Length {
             bail!("request: trailers over HTTP/1.1 need `framing: chunked`");
+        }
+        let is_cut = |breaks_off: bool, framing, body: Option<&Vec<Vec<u8>>>| {
+            !breaks_off || framing == Framing::Chunked && body.is_some_and(|pieces| !pieces.is_empty())
+        };
+        if !is_cut(request.breaks_off, request.framing, request.pieces.as_ref())
+            || !is_cut(answer.breaks_off.is_some(), answer.framing, Some(&answer.pieces))
+        {
+            bail!("what breaks off has a body, and is `chunked`");
         }
         if request.raw.is_some() && spec.http != [Http::One] {
             bail!("request: raw bytes are HTTP/1.1: the case needs `http: [1]`");
@@ -141,7 +155,7 @@ impl Case {
             http: spec.http,
             caller: spec.caller,
             request,
-            answer: answer(spec.answer).context("answer")?,
+            answer,
             expect: spec.expect,
             shadow: spec.shadow,
             hidden: spec.hidden,
@@ -188,6 +202,7 @@ fn request(spec: RequestSpec) -> Result<Request> {
         headers,
         pieces,
         framing: spec.framing,
+        breaks_off: spec.breaks_off,
         trailers: fields(&spec.trailers)?,
         raw: spec.raw.map(|raw| raw.bytes()).transpose().context("raw")?,
     })
@@ -204,7 +219,14 @@ fn answer(spec: AnswerSpec) -> Result<Answer> {
         headers.insert(0, ("content-type".to_owned(), "application/json".to_owned()));
     }
     let pieces = if body.is_empty() { Vec::new() } else { pieces(body, &spec.cuts).context("body")? };
-    Ok(Answer { status: spec.status.unwrap_or(200), headers, pieces, framing: spec.framing, waits: spec.waits })
+    Ok(Answer {
+        status: spec.status.unwrap_or(200),
+        headers,
+        pieces,
+        framing: spec.framing,
+        waits: spec.waits,
+        breaks_off: spec.breaks_off,
+    })
 }
 
 fn pieces(body: Vec<u8>, cuts: &Cuts) -> Result<Vec<Vec<u8>>> {

@@ -149,6 +149,8 @@ pub(super) struct RequestSpec {
     pub(super) body: Option<BodySpec>,
     pub(super) framing: Framing,
     pub(super) cuts: Cuts,
+    /// The client goes away when it has sent the body, but not that this was all of it.
+    pub(super) breaks_off: bool,
     /// Trailer fields; over HTTP/1.1 the body must be `chunked`.
     pub(super) trailers: FieldLines,
     /// The exact bytes on an HTTP/1.1 connection, instead of all above but `body`, which then says what of it the
@@ -196,6 +198,18 @@ pub(super) struct AnswerSpec {
     pub(super) cuts: Cuts,
     /// Each piece is sent only after the client has got all of the pieces before it.
     pub(super) waits: bool,
+    /// The body is all that comes, and no end of it: once the client has it, somebody goes away.
+    pub(super) breaks_off: Option<Side>,
+}
+
+/// An end of the exchange.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// Who sent the request.
+    Client,
+    /// Who answers it.
+    Upstream,
 }
 
 /// What must be seen.
@@ -208,6 +222,8 @@ pub enum Expect {
     PassesWithout(Vec<String>),
     /// The client gets the answer, byte for byte, and the upstream the request with these edits.
     Edited(Edited),
+    /// The client goes away before its request is whole: it gets nothing, and the upstream nothing of the body.
+    BrokenOff,
     /// The client gets a refusal; the upstream gets nothing of the body.
     Refused(Refused),
     /// The client gets an array of errors, one for each request of a batch; the upstream nothing of the body.

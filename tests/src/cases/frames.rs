@@ -36,7 +36,9 @@ pub(super) fn request(run: &Run<'_>) -> Frames {
         (Framing::Chunked, Http::Two) => {}
     }
     let empty_length = *framing == Framing::Length && run.case.request.body().is_empty();
-    if run.http == Http::One && empty_length {
+    if run.case.request.breaks_off {
+        // There is no end to tell of.
+    } else if run.http == Http::One && empty_length {
         pieces.clear();
     } else if run.http == Http::One && !pieces.is_empty() {
         pieces.retain(|piece| !piece.is_empty());
@@ -60,7 +62,9 @@ pub(super) fn answer(answer: &Answer) -> Frames {
         pieces.push(Vec::new());
     } else {
         head.push(field("transfer-encoding", "chunked"));
-        pieces.push(Vec::new());
+        if answer.breaks_off.is_none() {
+            pieces.push(Vec::new());
+        }
     }
     Frames { head, pieces, trailers: Vec::new() }
 }

@@ -2,15 +2,16 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use host_harness::{
-    Event, Frame, HeaderMap, Host as Machine, HostOptions, MetricsSnapshot, Module, Optimize, PluginConfig, Properties,
-    StreamId, Worker,
+    Event, Frame, HeaderMap, Host as Machine, HostOptions, LogLine, MetricsSnapshot, Module, Optimize, PluginConfig,
+    Properties, StreamId, Worker,
 };
 
-use super::case::{Build, Field, Mode};
+use super::case::{Build, Field, Mode, Side};
 use super::counts;
 use super::frames::{self, Frames};
 use super::left::{Left, PREFIX};
@@ -32,7 +33,10 @@ impl Host for HarnessHost {
 
     fn play(&self, runs: &[Run<'_>]) -> Result<Played> {
         let mut modules: BTreeMap<Build, Module> = BTreeMap::new();
-        let machine = Machine::new(HostOptions::default());
+        let lines: Arc<Mutex<Vec<LogLine>>> = Arc::default();
+        let logged = Arc::clone(&lines);
+        let sink = move |line: &LogLine| logged.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
+        let machine = Machine::new(HostOptions { log_sink: Some(Arc::new(sink)), ..HostOptions::default() });
         let mut workers: BTreeMap<(String, bool, Build), Worker> = BTreeMap::new();
         let mut observed = Vec::with_capacity(runs.len());
         let mut problems = Vec::new();
@@ -54,7 +58,10 @@ impl Host for HarnessHost {
                     }
                 }
             };
-            observed.push(Exchange::play(worker, run));
+            let mut seen = Exchange::play(worker, run);
+            let lines = std::mem::take(&mut *lines.lock().unwrap_or_else(PoisonError::into_inner));
+            lines.iter().for_each(|line| seen.left.add_log_line(&line.message));
+            observed.push(seen);
             if worker.failed() {
                 problems.push(format!("{}: the VM trapped", run.name()));
             }
@@ -102,11 +109,16 @@ impl Exchange {
             properties.set(&path, Bytes::from(value));
         }
         let stream = worker.open(properties);
-        exchange.request(worker, stream, frames::request(run));
+        exchange.request(worker, stream, frames::request(run), run.case.request.breaks_off);
         if exchange.delivered && !exchange.over {
             exchange.respond(worker, stream, run);
         }
-        if !exchange.over {
+        if run.case.request.breaks_off || run.case.answer.breaks_off == Some(Side::Client) {
+            worker.client_reset(stream);
+        } else if run.case.answer.breaks_off == Some(Side::Upstream) {
+            worker.upstream_reset(stream);
+            exchange.drain(worker);
+        } else if !exchange.over {
             exchange.seen.client.broken = Some("the response does not end".to_owned());
         }
         if let Some(info) = worker.close(stream) {
@@ -120,7 +132,7 @@ impl Exchange {
         exchange.seen
     }
 
-    fn request(&mut self, worker: &mut Worker, stream: StreamId, frames: Frames) {
+    fn request(&mut self, worker: &mut Worker, stream: StreamId, frames: Frames, breaks_off: bool) {
         let Frames { head, pieces, trailers } = frames;
         worker.request_headers(stream, map(&head), pieces.is_empty() && trailers.is_empty());
         self.drain(worker);
@@ -129,7 +141,8 @@ impl Exchange {
             if self.over {
                 return;
             }
-            worker.request_data(stream, piece.into(), index == last && trailers.is_empty());
+            let ends = index == last && trailers.is_empty() && !breaks_off;
+            worker.request_data(stream, piece.into(), ends);
             self.drain(worker);
         }
         if !trailers.is_empty() && !self.over {
@@ -153,7 +166,7 @@ impl Exchange {
                 self.seen.late.push(index.saturating_sub(1));
             }
             sent = sent.saturating_add(piece.len());
-            worker.response_data(stream, piece.into(), index == last);
+            worker.response_data(stream, piece.into(), index == last && answer.breaks_off.is_none());
             self.drain(worker);
         }
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::case::{
-    Answered, Edited, ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, fields,
+    Answered, Edited, ErrorSpec, Expect, Field, Mode, Refused, RefusedBatch, Replaced, ReplacedPart, Side, fields,
 };
 use super::format::FieldLines;
 use super::observed::{Observed, Run, values};
@@ -32,6 +32,7 @@ pub fn judge(run: &Run<'_>, seen: &Observed) -> Vec<String> {
         Expect::Passes => judge.passes(&[], &Edited::default()),
         Expect::PassesWithout(names) => judge.passes(names, &Edited::default()),
         Expect::Edited(edited) => judge.passes(&edited.without, edited),
+        Expect::BrokenOff => judge.broken_off(),
         Expect::Refused(refused) => judge.refused(refused),
         Expect::Answered(answered) => judge.answered(answered),
         Expect::RefusedBatch(refused) => judge.refused_batch(refused),
@@ -108,6 +109,12 @@ impl Judge<'_> {
         self.problems.extend(problems);
     }
 
+    fn broken_off(&mut self) {
+        self.upstream_got_no_body(false);
+        self.equal("client: status", &self.seen.client.status, &None);
+        self.same_bytes("client: body", &self.seen.client.body, b"");
+    }
+
     fn answered(&mut self, answered: &Answered) {
         self.upstream_got_no_body(false);
         self.error_head(200, &Vec::new());
@@ -174,8 +181,10 @@ impl Judge<'_> {
         for (name, _) in headers {
             self.equal(&format!("client: {name}"), &values(&client.headers, name), &values(headers, name));
         }
-        if let Some(broken) = &client.broken {
-            self.problem(format!("client: the response is not complete: {broken}"));
+        match (&client.broken, self.run.case.answer.breaks_off) {
+            (Some(broken), None) => self.problem(format!("client: the response is not complete: {broken}")),
+            (None, Some(Side::Upstream)) => self.problem("client: the response seems complete, but broke off"),
+            _ => {}
         }
     }
 

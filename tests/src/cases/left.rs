@@ -27,6 +27,10 @@ pub const SPAN_KEYS: [&str; 12] = [
     "error.type",
     "mcp.outcome",
 ];
+/// The name under which records of the host's log are kept here, likewise.
+pub const LOG: &str = "log";
+/// What a record in the host's log begins with.
+pub const LOG_PREFIX: &str = "audit ";
 /// What Envoy and the harness put before the names of what a module leaves.
 pub const PREFIX: &str = "wasm.";
 
@@ -41,6 +45,8 @@ pub struct LeftSpec {
     /// The audit records in order: of each, some fields. `null`: the field is not there. Absent: there is no audit in the
     /// configuration, or it is not looked at.
     pub audit: Option<Vec<Value>>,
+    /// The same of the records in the host's log.
+    pub log: Option<Vec<Value>>,
     /// Texts that are in no record.
     pub audit_hides: Vec<String>,
     /// What the span is named and labelled with: some texts. `null`: there is none.
@@ -51,7 +57,7 @@ impl LeftSpec {
     /// Whether anything is to be looked at.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.audit.is_none() && self.audit_hides.is_empty() && self.spans.is_empty()
+        self.audit.is_none() && self.log.is_none() && self.audit_hides.is_empty() && self.spans.is_empty()
     }
 }
 
@@ -72,17 +78,30 @@ impl Left {
     }
 
     fn judge_records(&self, spec: &LeftSpec, problems: &mut Vec<String>) -> Result<()> {
-        let records = self.records()?;
-        let text = self.0.get(AUDIT).map(String::as_str).unwrap_or_default();
-        for hidden in spec.audit_hides.iter().filter(|hidden| text.contains(hidden.as_str())) {
-            problems.push(format!("audit: `{hidden}` is in it: {text}"));
-        }
-        let Some(expected) = &spec.audit else { return Ok(()) };
-        ensure!(records.len() == expected.len(), "{} records, not {}: {text}", records.len(), expected.len());
-        for (record, fields) in records.iter().zip(expected) {
-            differences("audit", record, fields, problems);
+        for (name, expected) in [(AUDIT, &spec.audit), (LOG, &spec.log)] {
+            let records = self.records_in(name)?;
+            let text = self.0.get(name).map(String::as_str).unwrap_or_default();
+            for hidden in spec.audit_hides.iter().filter(|hidden| text.contains(hidden.as_str())) {
+                problems.push(format!("{name}: `{hidden}` is in it: {text}"));
+            }
+            let Some(expected) = expected else { continue };
+            let (seen, due) = (records.len(), expected.len());
+            ensure!(seen == due, "{name}: {seen} records, not {due}: {text}");
+            for (record, fields) in records.iter().zip(expected) {
+                differences(name, record, fields, problems);
+            }
         }
         Ok(())
+    }
+
+    /// Adds a line of the host's log, if it is a record.
+    pub(super) fn add_log_line(&mut self, line: &str) {
+        let Some(record) = line.strip_prefix(LOG_PREFIX) else { return };
+        let lines = self.0.entry(LOG.to_owned()).or_default();
+        if !lines.is_empty() {
+            lines.push('\n');
+        }
+        lines.push_str(record);
     }
 
     /// The records; each is one line of visible ASCII and fits the published schema.
@@ -90,7 +109,11 @@ impl Left {
     /// # Errors
     /// When one does not.
     pub fn records(&self) -> Result<Vec<Value>> {
-        let Some(text) = self.0.get(AUDIT) else { return Ok(Vec::new()) };
+        self.records_in(AUDIT)
+    }
+
+    fn records_in(&self, name: &str) -> Result<Vec<Value>> {
+        let Some(text) = self.0.get(name) else { return Ok(Vec::new()) };
         text.split('\n')
             .map(|line| {
                 ensure!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "`{line}` is not visible ASCII");
@@ -106,13 +129,14 @@ impl Left {
     /// What must be the same on all hosts: all but times, and what depends on how a host shows bodies.
     #[must_use]
     pub fn essence(&self) -> (Vec<Value>, BTreeMap<String, String>) {
-        let mut records = self.records().unwrap_or_default();
+        let mut records: Vec<_> =
+            [AUDIT, LOG].into_iter().flat_map(|name| self.records_in(name).unwrap_or_default()).collect();
         for record in records.iter_mut().filter_map(Value::as_object_mut) {
             for name in ["time", "request_id", "trace_id", "decided_us", "answered_us", "duration_us"] {
                 record.remove(name);
             }
         }
-        let rest = self.0.iter().filter(|(name, _)| *name != AUDIT);
+        let rest = self.0.iter().filter(|(name, _)| ![AUDIT, LOG].contains(&name.as_str()));
         (records, rest.map(|(name, text)| (name.clone(), text.clone())).collect())
     }
 }

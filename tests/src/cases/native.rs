@@ -12,7 +12,7 @@ use meshward_engine::{
 };
 
 use super::caller::Property;
-use super::case::Field;
+use super::case::{Field, Side};
 use super::counts;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
@@ -113,6 +113,10 @@ impl One {
                     let effect = if allows { "allow" } else { "deny" };
                     self.counted.push((Counted::FailedCondition(effect.to_owned()), by.cast_signed()));
                 }
+                Effect::Count { counter: Counter::ContextDropped { place, part }, by } => {
+                    let series = format!("meshward_trace_context_dropped_total{{part=\"{part}\",place=\"{place}\"}}");
+                    self.counted.push((Counted::Measured(series), by.cast_signed()));
+                }
                 Effect::Measure { series, by } => {
                     let by = if series.kind() == MetricKind::Histogram { 1 } else { by };
                     self.counted.push((counts::measured(series.name()), by));
@@ -121,7 +125,7 @@ impl One {
                     let text = String::from_utf8_lossy(&value).into_owned();
                     self.seen.left.0.insert(key.to_owned(), text);
                 }
-                Effect::Log(..) => {}
+                Effect::Log(_, line) => self.seen.left.add_log_line(&line),
                 Effect::Callout(callout) => {
                     self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));
                 }
@@ -141,7 +145,11 @@ impl One {
     }
 
     fn play(&mut self, run: &Run<'_>) {
-        self.request(frames::request(run));
+        self.request(frames::request(run), run.case.request.breaks_off);
+        if run.case.request.breaks_off {
+            self.handle(Input::End);
+            return;
+        }
         let delivered = self.seen.upstream.last().is_some_and(|saw| saw.complete);
         if delivered && !self.replied {
             self.response(run);
@@ -151,7 +159,7 @@ impl One {
         self.handle(Input::End);
     }
 
-    fn request(&mut self, frames: Frames) {
+    fn request(&mut self, frames: Frames, breaks_off: bool) {
         let Frames { mut head, pieces, trailers } = frames;
         let end_of_stream = pieces.is_empty() && trailers.is_empty();
         let step = self.handle(Input::RequestHeaders { headers: Headers::new(&lines(&head)), end_of_stream });
@@ -171,7 +179,7 @@ impl One {
         let mut held = Vec::new();
         for (index, piece) in pieces.into_iter().enumerate() {
             held.extend_from_slice(&piece);
-            let complete = index == last;
+            let complete = index == last && !breaks_off;
             // Trailers end the body without another piece of it.
             let step = match self.exchange.request_demand() {
                 BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
@@ -226,6 +234,7 @@ impl One {
         self.seen.client.status = value(&head, ":status").parse().ok();
         self.seen.client.headers = head;
         let last = pieces.len().saturating_sub(1);
+        let ends = |index| index == last && answer.breaks_off.is_none();
         let mut held = Vec::new();
         let mut sent = 0_usize;
         for (index, piece) in pieces.into_iter().enumerate() {
@@ -237,12 +246,12 @@ impl One {
             let step = match self.exchange.response_demand() {
                 BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
                 BodyDemand::Lengths => {
-                    self.handle(Input::ResponseBodyPassed { bytes: held.len(), end_of_stream: index == last })
+                    self.handle(Input::ResponseBodyPassed { bytes: held.len(), end_of_stream: ends(index) })
                 }
-                BodyDemand::Whole if index == last => self.handle(Input::ResponseBodyComplete { body: &held }),
+                BodyDemand::Whole if ends(index) => self.handle(Input::ResponseBodyComplete { body: &held }),
                 BodyDemand::Whole => self.handle(Input::ResponseBodyGrew { buffered: held.len() }),
                 BodyDemand::Chunks => {
-                    self.handle(Input::ResponseBodyChunk { chunk: &held, end_of_stream: index == last })
+                    self.handle(Input::ResponseBodyChunk { chunk: &held, end_of_stream: ends(index) })
                 }
             };
             if step.go_on {
@@ -250,7 +259,9 @@ impl One {
                 held.clear();
             }
         }
-        if !held.is_empty() {
+        if answer.breaks_off == Some(Side::Upstream) {
+            self.seen.client.broken = Some("the upstream is gone".to_owned());
+        } else if !held.is_empty() {
             self.seen.client.broken = Some("the response is held for ever".to_owned());
         }
     }

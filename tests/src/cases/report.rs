@@ -135,7 +135,7 @@ fn count(case: &Case, counts: &mut Counts) {
     case.metrics.iter().for_each(|(series, by)| add_some(Counted::Measured(series.clone()), *by));
     let mut add = |reason: &String, shadow| add_some(Counted::Refused(reason.clone(), shadow), 1);
     match &case.expect {
-        Expect::Passes | Expect::PassesWithout(_) | Expect::Edited(_) => {}
+        Expect::Passes | Expect::PassesWithout(_) | Expect::Edited(_) | Expect::BrokenOff => {}
         Expect::Refused(refused) => add(refused.counted.as_ref().unwrap_or(&refused.reason), false),
         Expect::Answered(answered) => add(&answered.counted, false),
         Expect::RefusedBatch(refused) => add(&refused.counted, false),

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::ledger::MARK;
 use crate::cases::case::Case;
-use crate::cases::left::{AUDIT, Left, PREFIX, SPAN_KEYS};
+use crate::cases::left::{AUDIT, LOG_PREFIX, Left, PREFIX, SPAN_KEYS};
 
 /// How long Envoy may take to write down an exchange that is over.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -18,6 +18,14 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub(super) struct AccessLog {
     folder: tempfile::TempDir,
+}
+
+/// What is written down of an exchange.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// The id that Envoy has given it.
+    request: String,
+    left: Left,
 }
 
 /// Whether a case's configuration has anything left with the host.
@@ -49,6 +57,7 @@ impl AccessLog {
                 "path": self.file(),
                 "log_format": {"json_format": {
                     "run": format!("%REQ({MARK})%"),
+                    "request": "%REQ(X-REQUEST-ID)%",
                     "audit": command(AUDIT),
                     "spans": spans,
                 }}
@@ -57,7 +66,7 @@ impl AccessLog {
     }
 
     /// What was left by these runs, as soon as all of them are written down.
-    pub(super) async fn read(&self, runs: &[usize]) -> Result<BTreeMap<usize, Left>> {
+    pub(super) async fn read(&self, runs: &[usize]) -> Result<BTreeMap<usize, Entry>> {
         let deadline = Instant::now().checked_add(PATIENCE).context("clock")?;
         loop {
             let left = if runs.is_empty() { BTreeMap::new() } else { parse(&self.file())? };
@@ -70,19 +79,33 @@ impl AccessLog {
     }
 }
 
+impl Entry {
+    /// What was left, with what Envoy has logged of it by itself.
+    pub(super) fn left(mut self, log: &str) -> Left {
+        let own = format!("\"request_id\":\"{}\"", self.request);
+        for line in log.lines().filter(|line| line.contains(&own)) {
+            // `[…] wasm log <plugin>: audit {…}`
+            let record = line.find(LOG_PREFIX).and_then(|at| line.get(at..));
+            record.into_iter().for_each(|record| self.left.add_log_line(record));
+        }
+        self.left
+    }
+}
+
 /// The lines that are complete.
-fn parse(file: &Path) -> Result<BTreeMap<usize, Left>> {
+fn parse(file: &Path) -> Result<BTreeMap<usize, Entry>> {
     let text = std::fs::read_to_string(file).with_context(|| file.display().to_string())?;
     let complete = text.rfind('\n').map_or("", |end| text.get(..end).unwrap_or_default());
     complete.lines().filter(|line| !line.is_empty()).map(parse_line).filter_map(Result::transpose).collect()
 }
 
-fn parse_line(line: &str) -> Result<Option<(usize, Left)>> {
+fn parse_line(line: &str) -> Result<Option<(usize, Entry)>> {
     let line: Value = serde_json::from_str(line).with_context(|| line.to_owned())?;
     let text = |value: Option<&Value>| value.and_then(Value::as_str).map(str::to_owned);
     let Some(run) = text(line.get("run")).and_then(|run| run.parse().ok()) else { return Ok(None) };
     let audit = text(line.get("audit")).map(|records| (AUDIT.to_owned(), records));
     let spans = line.get("spans").and_then(Value::as_object).into_iter().flatten();
     let spans = spans.filter_map(|(key, value)| Some((key.clone(), text(Some(value))?)));
-    Ok(Some((run, Left(spans.chain(audit).collect()))))
+    let request = text(line.get("request")).unwrap_or_default();
+    Ok(Some((run, Entry { request, left: Left(spans.chain(audit).collect()) })))
 }

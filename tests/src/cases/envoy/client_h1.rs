@@ -25,10 +25,13 @@ pub(super) async fn exchange(stream: impl Stream, run: usize, request: &Request,
             }
         }
         // The connection stays open: its end would end the exchange.
-        std::future::pending::<()>().await;
+        if !request.breaks_off {
+            std::future::pending::<()>().await;
+        }
     };
+    let leave = entry.client_leaves();
     let read = read(Reader::new(input), &mut saw, entry);
-    let read = tokio::select! { read = read => read, () = write => Ok(()) };
+    let read = tokio::select! { read = read => read, () = write => Ok(()), () = leave => Ok(()) };
     saw.broken = read.err().map(|error| format!("{error:#}"));
     saw
 }
@@ -53,7 +56,7 @@ fn writes(run: usize, request: &Request) -> Vec<Vec<u8>> {
     for piece in request.pieces.iter().flatten() {
         out.push(if chunked { chunk(piece) } else { piece.clone() });
     }
-    if chunked && request.pieces.is_some() {
+    if chunked && request.pieces.is_some() && !request.breaks_off {
         out.push(last_chunk(&request.trailers));
     }
     out

@@ -1,5 +1,7 @@
 //! The HTTP/2 client: one `DATA` frame for each piece of the body, and trailers.
 
+use std::time::Duration;
+
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -36,7 +38,10 @@ async fn attempt(
     let head = head(scheme, run, request)?;
     let (client, connection) = h2::client::handshake(stream).await.context("handshake")?;
     let driver = tokio::spawn(connection);
-    let result = converse(client, head, request, entry, saw).await;
+    let result = tokio::select! {
+        result = converse(client, head, request, entry, saw) => result,
+        () = entry.client_leaves() => Ok(()),
+    };
     driver.abort();
     result
 }
@@ -53,7 +58,7 @@ async fn converse(
     if let Some(pieces) = &request.pieces {
         let last = pieces.len().saturating_sub(1);
         for (index, piece) in pieces.iter().enumerate() {
-            let ends = index == last && request.trailers.is_empty();
+            let ends = index == last && request.trailers.is_empty() && !request.breaks_off;
             // A refusal may have closed the stream before the body is through.
             if body.send_data(Bytes::copy_from_slice(piece), ends).is_err() {
                 break;
@@ -62,6 +67,11 @@ async fn converse(
         if !request.trailers.is_empty() {
             let _ = body.send_trailers(map(&request.trailers)?);
         }
+    }
+    if request.breaks_off {
+        // What is sent is on its way by then.
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        return Ok(());
     }
     let response = response.await.context("response")?;
     saw.status = Some(response.status().as_u16());

@@ -103,6 +103,11 @@ impl<S: AsyncRead + Unpin> Reader<S> {
         }
     }
 
+    /// Waits for the end of the stream.
+    pub(super) async fn end(&mut self) {
+        while self.more().await.unwrap_or(false) {}
+    }
+
     async fn exactly(&mut self, bytes: usize, sink: &mut impl FnMut(&[u8])) -> Result<()> {
         let mut due = bytes;
         while due > 0 {

@@ -4,7 +4,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
-use crate::cases::case::Answer;
+use crate::cases::case::{Answer, Side};
 use crate::cases::observed::UpstreamSaw;
 
 /// The header field by which the upstream knows which run a request belongs to. It means nothing to MCP.
@@ -40,6 +40,15 @@ impl Entry {
 
     pub(super) fn was_late(&self, piece: usize) {
         locked(&self.late).push(piece);
+    }
+
+    /// Comes when the client has got what it wanted, where it is to leave then.
+    pub(super) async fn client_leaves(&self) {
+        let all = self.answer.body().len();
+        let mut received = self.received.subscribe();
+        if self.answer.breaks_off != Some(Side::Client) || received.wait_for(|bytes| *bytes >= all).await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(super) fn into_parts(self) -> (Vec<UpstreamSaw>, Vec<usize>) {

@@ -28,6 +28,7 @@ use self::ledger::{Entry, Ledger};
 use super::caller::Caller;
 use super::case::{Http, Request};
 use super::counts;
+use super::left::LOG_PREFIX;
 use super::observed::{ClientSaw, Observed, Run};
 use super::report::{Counts, Host, Played};
 use crate::envoy::{Envoy, sidecar_inbound};
@@ -122,6 +123,8 @@ impl EnvoyHost {
         drop(stop);
         tokio::time::timeout(PATIENCE, upstream).await.context("a connection to the upstream does not end")??;
         let ledger = Arc::into_inner(ledger).context("the upstream is still there")?;
+        let records: Vec<_> = log.lines().filter(|line| line.contains(LOG_PREFIX)).collect();
+        let records = records.join("\n");
         let mut problems = ledger.strays();
         problems.extend(log.lines().filter(|line| line.contains("[critical]")).map(str::to_owned));
         let observed = clients
@@ -130,7 +133,12 @@ impl EnvoyHost {
             .enumerate()
             .map(|(index, (client, entry))| {
                 let (upstream, late) = entry.into_parts();
-                Observed { client, upstream, late, left: left.remove(&index).unwrap_or_default() }
+                Observed {
+                    client,
+                    upstream,
+                    late,
+                    left: left.remove(&index).map(|entry| entry.left(&records)).unwrap_or_default(),
+                }
             })
             .collect();
         Ok(Played { observed, counts, problems })

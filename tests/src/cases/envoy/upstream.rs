@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
@@ -11,7 +11,7 @@ use tokio::task::JoinSet;
 
 use super::h1::{Head, Length, Reader, chunk, last_chunk};
 use super::ledger::{Entry, Ledger, MARK};
-use crate::cases::case::Framing;
+use crate::cases::case::{Framing, Side};
 use crate::cases::observed::UpstreamSaw;
 
 /// How long a piece of an answer waits for the client to have those before it.
@@ -66,7 +66,7 @@ async fn connection(mut stream: TcpStream, ledger: &Ledger) {
         };
         let complete = saw.complete;
         entry.saw(saw);
-        if !complete || answer(&mut output, entry).await.is_err() {
+        if !complete || answer(&mut output, entry, reader.end()).await.is_err() {
             return;
         }
     }
@@ -79,7 +79,12 @@ fn request_length(head: &Head) -> Length {
     Length::Bytes(head.value("content-length").and_then(|length| length.parse().ok()).unwrap_or(0))
 }
 
-async fn answer(output: &mut (impl AsyncWriteExt + Unpin), entry: &Entry) -> Result<()> {
+/// Answers. `closed` comes when the proxy ends the connection.
+async fn answer(
+    output: &mut (impl AsyncWriteExt + Unpin),
+    entry: &Entry,
+    closed: impl Future<Output = ()>,
+) -> Result<()> {
     let answer = &entry.answer;
     let mut head = format!("HTTP/1.1 {} Answer\r\n", answer.status);
     for (name, value) in &answer.headers {
@@ -110,8 +115,17 @@ async fn answer(output: &mut (impl AsyncWriteExt + Unpin), entry: &Entry) -> Res
         output.flush().await?;
         sent = sent.saturating_add(piece.len());
     }
-    if chunked {
-        output.write_all(&last_chunk(&[])).await?;
+    let Some(side) = answer.breaks_off else {
+        if chunked {
+            output.write_all(&last_chunk(&[])).await?;
+        }
+        return output.flush().await.context("flush");
+    };
+    output.flush().await?;
+    let _ = tokio::time::timeout(PATIENCE, received.wait_for(|bytes| *bytes >= sent)).await;
+    match side {
+        Side::Upstream => bail!("the upstream goes away"),
+        // The proxy ends the connection when its client is gone.
+        Side::Client => tokio::time::timeout(PATIENCE, closed).await.context("the proxy holds on"),
     }
-    output.flush().await.context("flush")
 }
