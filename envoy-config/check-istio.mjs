@@ -6,11 +6,13 @@
 import { readFileSync } from "node:fs";
 import { WasmPlugin } from "@kubernetes-models/istio/extensions.istio.io/v1alpha1";
 import { EnvoyFilter } from "@kubernetes-models/istio/networking.istio.io/v1alpha3";
+import { Telemetry } from "@kubernetes-models/istio/telemetry.istio.io/v1";
 import { typeFaults } from "./type-faults.mjs";
 
 const models = {
   WasmPlugin: { model: WasmPlugin, module: "@kubernetes-models/istio/extensions.istio.io/v1alpha1" },
   EnvoyFilter: { model: EnvoyFilter, module: "@kubernetes-models/istio/networking.istio.io/v1alpha3" },
+  Telemetry: { model: Telemetry, module: "@kubernetes-models/istio/telemetry.istio.io/v1" },
 };
 
 let faults = 0;

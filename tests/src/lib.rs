@@ -8,4 +8,5 @@ pub mod mcp_server;
 pub mod otlp;
 pub mod prometheus;
 pub mod proxy;
+pub mod scrape;
 pub mod tracing;

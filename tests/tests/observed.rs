@@ -1,114 +1,87 @@
 //! The sidecar with an audit log and labelled spans, as we ship it, in a real Envoy: what its operator finds of each message.
 
-#![expect(
-    clippy::arithmetic_side_effects,
-    clippy::panic,
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test may panic: that is how it fails"
-)]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
-use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::time::{Duration, Instant};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
-use meshward_tests::cases::left::{AUDIT, Left};
-use meshward_tests::envoy::{Envoy, module, sidecar_inbound, workspace};
+use meshward_tests::envoy::sidecar_inbound;
 use meshward_tests::mcp_server::McpServer;
 use meshward_tests::otlp::{Receiver, Span};
+use meshward_tests::tracing::{MANAGERS, Sidecar, Tracer, configuration, sidecar};
 use serde_json::{Value, json};
-
-const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
-const PLUGIN: &str = "http_filters/0/typed_config/config";
-
-fn observed() -> Value {
-    let text = std::fs::read_to_string(workspace().join("envoy-config/envoy/sidecar-observed.yaml")).unwrap();
-    serde_saphyr::from_str(&text).unwrap()
-}
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpSocket;
 
 #[test]
 fn it_is_the_sidecar_and_what_observes_it() {
-    let mut sidecar = observed();
-    let manager = sidecar.pointer_mut(MANAGER).unwrap().as_object_mut().unwrap();
-    assert!(manager.remove("access_log").is_some() && manager.remove("tracing").is_some());
-    let mut plain = sidecar_inbound().unwrap();
-    for document in [&mut sidecar, &mut plain] {
-        let place = document.pointer_mut(&format!("{MANAGER}/{PLUGIN}/configuration/value")).unwrap();
-        let mut configuration: Value = serde_json::from_str(place.as_str().unwrap()).unwrap();
-        for section in ["audit", "spans"] {
-            configuration.as_object_mut().unwrap().remove(section);
-        }
-        *place = configuration;
-    }
-    let clusters = sidecar.pointer_mut("/static_resources/clusters").unwrap().as_array_mut().unwrap();
-    assert_eq!(clusters.pop().unwrap()["name"], "opentelemetry_collector");
-    assert_eq!(sidecar, plain);
-}
-
-fn start(upstream: SocketAddr, spans: SocketAddr, log: &Path) -> (Envoy, SocketAddr) {
-    let mut sidecar = observed();
-    let port = |cluster: usize| {
-        let endpoint = "load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address/port_value";
-        format!("/static_resources/clusters/{cluster}/{endpoint}")
-    };
-    for (pointer, value) in [
-        ("/static_resources/listeners/0/address/socket_address/port_value".to_owned(), json!(0)),
-        (format!("{MANAGER}/{PLUGIN}/vm_config/code/local/filename"), json!(module().unwrap())),
-        (format!("{MANAGER}/access_log/0/typed_config/path"), json!(log)),
-        (port(0), json!(upstream.port())),
-        (port(1), json!(spans.port())),
+    let [front, decides] = MANAGERS;
+    let (observed, plain) = (sidecar().unwrap(), sidecar_inbound().unwrap());
+    for (manager, added) in [
+        (front, &["audit", "trace"][..]),
+        (decides, &["audit", "catalogue", "identity", "metrics", "policy", "spans", "trace"]),
     ] {
-        *sidecar.pointer_mut(&pointer).unwrap() = value;
+        let mut own = configuration(&observed, manager).unwrap();
+        let sections = own.as_object_mut().unwrap();
+        for section in added {
+            assert!(sections.remove(*section).is_some(), "{section}");
+        }
+        let mut expected = configuration(&plain, front).unwrap();
+        let policy = expected.as_object_mut().unwrap().remove("policy");
+        assert_eq!(own, expected);
+        if manager == decides {
+            assert_eq!(configuration(&observed, decides).unwrap().get("policy"), policy.as_ref());
+        }
     }
-    // The tools of the server that answers here.
-    let configuration = sidecar.pointer_mut(&format!("{MANAGER}/{PLUGIN}/configuration/value")).unwrap();
-    *configuration = Value::from(configuration.as_str().unwrap().replace("get_*", "test_*"));
-    // One span at a time, not many at once.
-    let layer = json!({"name": "tests", "static_layer": {"tracing.opentelemetry.min_flush_spans": 1}});
-    sidecar.as_object_mut().unwrap().insert("layered_runtime".to_owned(), json!({"layers": [layer]}));
-    let envoy = Envoy::start(sidecar, 1).unwrap();
-    let address = envoy.listeners().unwrap()["mcp_inbound"];
-    (envoy, address)
+    // What both files have besides: of the listeners, what is not their own.
+    let rest = |document: &Value, manager: &str, own: &[&str]| {
+        let mut manager = document.pointer(manager).unwrap().clone();
+        let filters = manager["http_filters"].as_array_mut().unwrap();
+        filters.retain(|filter| filter["name"] != "envoy.filters.http.set_filter_state");
+        for place in ["/name", "/typed_config/config/name", "/typed_config/config/configuration"] {
+            *filters[0].pointer_mut(place).unwrap() = Value::Null;
+        }
+        own.iter().for_each(|member| drop(manager.as_object_mut().unwrap().remove(*member)));
+        manager
+    };
+    let own = ["access_log", "route_config", "stat_prefix", "tracing"];
+    let expected = rest(&plain, front, &own);
+    assert_eq!(rest(&observed, front, &own), expected);
+    assert_eq!(rest(&observed, decides, &own), expected);
+    for place in ["/admin", "/stats_config", "/overload_manager", "/static_resources/clusters/0"] {
+        assert_eq!(observed.pointer(place), plain.pointer(place), "{place}");
+    }
+    let route = "route_config/virtual_hosts/0/routes/0";
+    assert_eq!(observed.pointer(&format!("{decides}/{route}")), plain.pointer(&format!("{front}/{route}")),);
 }
 
-/// Sends a stateless call, and reads the answer to its end.
-fn call(address: SocketAddr, path: &str, id: u64, tool: &str) -> String {
-    let body = json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
+/// A stateless call.
+fn call(id: u64, tool: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": id, "method": "tools/call", "params": {
         "name": tool, "arguments": {"text": "s3cret"}, "_meta": {
             "io.modelcontextprotocol/protocolVersion": "2026-07-28",
             "io.modelcontextprotocol/clientInfo": {"name": "hand-made", "version": "1"},
             "io.modelcontextprotocol/clientCapabilities": {},
         }
     }})
-    .to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
+    .to_string()
+}
+
+/// Sends a message from an address of the loopback interface, and reads the answer to its end.
+async fn send(from: u8, to: SocketAddr, path: &str, tool: &str, body: &str) -> String {
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.bind(SocketAddr::new(IpAddr::V4(Ipv4Addr::new(127, 0, 0, from)), 0)).unwrap();
+    let mut stream = socket.connect(to).await.unwrap();
+    let request = format!(
+        "POST {path} HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\ncontent-type: application/json\r\n\
          accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
          mcp-name: {tool}\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
-    )
-    .unwrap();
+    );
+    stream.write_all(request.as_bytes()).await.unwrap();
     let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    tokio::time::timeout(Duration::from_secs(10), stream.read_to_string(&mut answer)).await.unwrap().unwrap();
     answer
-}
-
-/// The audit log, as soon as it has this many lines.
-fn records(log: &Path, count: usize) -> Vec<Value> {
-    let deadline = Instant::now() + Duration::from_secs(20);
-    loop {
-        let text = std::fs::read_to_string(log).unwrap_or_default();
-        if text.matches('\n').count() >= count {
-            return Left(BTreeMap::from([(AUDIT.to_owned(), text.trim_end().to_owned())])).records().unwrap();
-        }
-        assert!(Instant::now() < deadline, "{text}");
-        std::thread::sleep(Duration::from_millis(50));
-    }
 }
 
 fn find<'s>(spans: &'s [Span], id: &str) -> &'s Span {
@@ -120,18 +93,26 @@ fn find<'s>(spans: &'s [Span], id: &str) -> &'s Span {
 async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
     let receiver = Receiver::start().await.unwrap();
     let server = McpServer::start().unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    let log = folder.path().join("audit.log");
-    let (_envoy, address) = start(server.address(), receiver.address(), &log);
-    let answer = call(address, "/mcp", 1, "test_simple_text");
+    // The tools of the server that answers here.
+    let tools = |document: &mut Value| {
+        let rules = document["policy"]["rules"].as_array_mut().unwrap();
+        rules[0]["tools"] = json!(["test_*"]);
+    };
+    let sidecar = Sidecar::start(Tracer::Behind, tools, server.address(), receiver.address()).unwrap();
+    let to = sidecar.address();
+    let answer = send(1, to, "/mcp", "test_simple_text", &call(1, "test_simple_text")).await;
     assert!(answer.contains("\"result\""), "{answer}");
-    assert!(call(address, "/mcp", 2, "delete_repo").contains("-31403"));
-    assert!(call(address, "/mcp", 3, "test_nothing").contains("-32602"));
-    assert!(call(address, "/mcp", 5, "test_error_handling").contains("isError"));
+    // Whose call it is comes through to what decides: no connection between the two is another client's.
+    assert!(send(2, to, "/mcp", "delete_repo", &call(2, "delete_repo")).await.contains("-31403"));
+    assert!(send(3, to, "/mcp", "test_nothing", &call(3, "test_nothing")).await.contains("-32602"));
+    assert!(send(2, to, "/mcp", "test_error_handling", &call(5, "test_error_handling")).await.contains("isError"));
+    // What cannot be read as a message gets as far as to the first connection manager.
+    let twice = r#"{"jsonrpc":"2.0","id":6,"id":6,"method":"ping"}"#;
+    assert!(send(4, to, "/mcp", "", twice).await.contains("duplicate_key"));
     // No endpoint: no record, and a span with the name that it has without us.
-    call(address, "/elsewhere", 4, "test_simple_text");
+    send(1, to, "/elsewhere", "test_simple_text", &call(4, "test_simple_text")).await;
 
-    let records = records(&log, 4);
+    let records = sidecar.records(5).unwrap();
     let told: Vec<_> = records
         .iter()
         .map(|record| {
@@ -143,20 +124,22 @@ async fn each_message_is_a_line_of_the_audit_log_and_a_labelled_span() {
                 field("rule"),
                 field("outcome"),
                 field("jsonrpc_code"),
-                field("is_error")
+                field("is_error"),
+                record["principal"]["source"]
             ])
         })
         .collect();
     let expected = [
-        json!(["1", "test_simple_text", "allow", "readers", "answered", null, false]),
-        json!(["2", "delete_repo", "deny", "no-delete", "refused", -31403, null]),
-        json!(["3", "test_nothing", "allow", "readers", "answered", -32602, null]),
-        json!(["5", "test_error_handling", "allow", "readers", "answered", null, true]),
+        json!(["1", "test_simple_text", "allow", "readers", "answered", null, false, "127.0.0.1"]),
+        json!(["2", "delete_repo", "deny", "no-delete", "refused", -31403, null, "127.0.0.2"]),
+        json!(["3", "test_nothing", "allow", "readers", "answered", -32602, null, "127.0.0.3"]),
+        json!(["5", "test_error_handling", "allow", "readers", "answered", null, true, "127.0.0.2"]),
+        json!([null, null, "deny", null, "refused", -32700, null, "127.0.0.4"]),
     ];
     assert_eq!(told, expected);
-    assert!(!std::fs::read_to_string(&log).unwrap().contains("s3cret"));
+    assert!(!std::fs::read_to_string(sidecar.audit_log()).unwrap().contains("s3cret"));
     for record in &records {
-        assert_eq!(record["principal"], json!({"source": "127.0.0.1"}));
+        assert_eq!(record["trace_id"].as_str().is_some(), !record["kind"].is_null(), "{record}");
         assert!(record["duration_us"].as_u64().unwrap() >= record["decided_us"].as_u64().unwrap());
     }
 

@@ -1,28 +1,32 @@
 //! One trace from a real client over a real Envoy to a real server, by the ids that they export.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![expect(clippy::float_cmp, clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
+use std::collections::BTreeMap;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use meshward_tests::clients::{Client, Mode, Sdk, Server};
 use meshward_tests::otlp::{Receiver, Span};
-use meshward_tests::tracing::{Tracer, start};
+use meshward_tests::scrape::{samples, sum};
+use meshward_tests::tracing::{Sidecar, Tracer};
 use serde_json::{Value, json};
 
-/// What the SDK calls the span of a call, and of a call that it answers.
+/// What the SDK calls the span of a call.
 const SENT: &str = "MCP send tools/call get_small";
+/// What it calls that of a call that it answers, and what Envoy's is called by what Meshward leaves for it.
 const ANSWERED: &str = "tools/call get_small";
-/// What Envoy's tracer calls any request.
-const PROXIED: &str = "ingress";
-
-fn document(header_hold: bool, trace: &Value) -> Value {
-    json!({"apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}], "header_hold": header_hold, "trace": trace})
-}
 
 fn step() -> Value {
     json!([{"call": "get_small", "arguments": {"text": "x"}}])
+}
+
+/// The tracer is in the connection manager in which the message is read.
+fn beside(document: &mut Value, header_hold: bool) {
+    document["header_hold"] = json!(header_hold);
+    document["trace"] = json!({"proxy_span": true});
+    document.as_object_mut().unwrap().remove("identity");
 }
 
 /// The spans, once there is one of this name of the server, and Envoy's of the same request.
@@ -49,27 +53,74 @@ fn one<'s>(spans: &'s [Span], service: &str, name: &str, trace: Option<&str>) ->
     span
 }
 
-/// SDKs write their context into the message alone: only what has read that can put Envoy's span into the trace.
+/// SDKs write their context into the message alone: only what has read that can put Envoy's span into the trace. The file that
+/// does so shows an operator the rest as well: what the span is about, the record, and the metrics.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_spans_of_client_envoy_and_server_are_one_trace() {
     for mode in [Mode::Session, Mode::Stateless] {
         let receiver = Receiver::start().await.unwrap();
         let url = format!("http://{}/v1/traces", receiver.address());
         let server = Server::python_traced(&url).unwrap();
-        let (_envoy, address) =
-            start(Tracer::Behind, &document(true, &json!({})), server.address(), receiver.address()).unwrap();
+        let sidecar = Sidecar::start(Tracer::Behind, |_| (), server.address(), receiver.address()).unwrap();
         let client = Client { sdk: Sdk::Python, mode };
-        let seen = client.run_traced(address, &step(), Some(&url)).unwrap();
-        assert_eq!(seen[1]["seen"]["text"], json!("small: x"), "{seen:?}");
+        // What the server lists is known by its name to the metrics.
+        let steps = json!([{"list": "tools"}, step()[0]]);
+        let seen = client.run_traced(sidecar.address(), &steps, Some(&url)).unwrap();
+        assert_eq!(seen[2]["seen"]["text"], json!("small: x"), "{seen:?}");
         let spans = spans_of_the_call(&receiver).await;
         let sent = one(&spans, "client", SENT, None);
         let answered = one(&spans, "server", ANSWERED, None);
-        let proxied = one(&spans, "mcp-sidecar", PROXIED, Some(&sent.trace_id));
+        let proxied = one(&spans, "mcp-sidecar", ANSWERED, Some(&sent.trace_id));
         // The convention: the client's span is the parent of the server's. Envoy's is beside it, for the HTTP request.
         assert_eq!((&answered.trace_id, &answered.parent_span_id), (&sent.trace_id, &sent.span_id));
         assert_eq!(proxied.parent_span_id, sent.span_id);
         assert_eq!((sent.kind, answered.kind, proxied.kind), (3, 2, 2));
         assert_eq!(sent.parent_span_id, "");
+
+        let record = (1..).find_map(|at_least| {
+            sidecar.records(at_least).unwrap().into_iter().find(|record| record["tool"] == "get_small")
+        });
+        let record = record.unwrap();
+        assert_eq!(record["trace_id"], json!(sent.trace_id));
+        let session = record.get("session").and_then(Value::as_str);
+        assert_eq!(session.is_some(), mode == Mode::Session, "{record}");
+        let told = ["id", "revision", "decision", "rule", "outcome"].map(|name| record[name].as_str().unwrap());
+        let [id, revision, ..] = told;
+        assert_eq!(told[2..], ["allow", "readers", "answered"]);
+        assert_eq!(record["principal"], json!({"source": "127.0.0.1"}));
+
+        let labels: BTreeMap<_, _> = proxied
+            .attributes
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+            .filter(|(name, _)| {
+                ["mcp.", "gen_ai.", "jsonrpc.", "rpc.", "error."].iter().any(|area| name.starts_with(area))
+            })
+            .collect();
+        let mut expected = BTreeMap::from([
+            ("mcp.method.name", "tools/call"),
+            ("mcp.protocol.version", revision),
+            ("jsonrpc.request.id", id),
+            ("gen_ai.operation.name", "execute_tool"),
+            ("gen_ai.tool.name", "get_small"),
+        ]);
+        expected.extend(session.map(|session| ("mcp.session.id", session)));
+        assert_eq!(labels, expected);
+
+        let call = [("mcp_method_name", "tools/call"), ("gen_ai_tool_name", "get_small")];
+        let counted = |metric: &str, more: &[(&str, &str)]| {
+            let scraped = samples(&sidecar.scrape().unwrap()).unwrap();
+            sum(&scraped, metric, &[&call, more].concat())
+        };
+        assert_eq!(counted("meshward_requests_total", &[("outcome", "ok")]), 1.0);
+        assert_eq!(counted("meshward_decisions_total", &[("decision", "allowed"), ("rule", "readers")]), 1.0);
+        // Histograms are as of Envoy's last flush.
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while counted("mcp_server_operation_duration_milliseconds_count", &[("mcp_protocol_version", revision)]) != 1.0
+        {
+            assert!(Instant::now() < deadline);
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
     }
 }
 
@@ -79,13 +130,13 @@ async fn where_the_client_has_no_context_the_servers_span_is_a_child_of_envoys()
     for header_hold in [true, false] {
         let receiver = Receiver::start().await.unwrap();
         let server = Server::python_traced(&format!("http://{}/v1/traces", receiver.address())).unwrap();
-        let document = document(header_hold, &json!({"proxy_span": true}));
-        let (_envoy, address) = start(Tracer::Beside, &document, server.address(), receiver.address()).unwrap();
+        let edit = |document: &mut Value| beside(document, header_hold);
+        let sidecar = Sidecar::start(Tracer::Beside, edit, server.address(), receiver.address()).unwrap();
         let client = Client { sdk: Sdk::Python, mode: Mode::Stateless };
-        client.run(address, &step()).unwrap();
+        client.run(sidecar.address(), &step()).unwrap();
         let spans = spans_of_the_call(&receiver).await;
         let answered = one(&spans, "server", ANSWERED, None);
-        let proxied = one(&spans, "mcp-sidecar", PROXIED, Some(&answered.trace_id));
+        let proxied = one(&spans, "mcp-sidecar", ANSWERED, Some(&answered.trace_id));
         assert_eq!((answered.parent_span_id.as_str(), proxied.parent_span_id.as_str()), (&*proxied.span_id, ""));
     }
 }
@@ -97,12 +148,16 @@ async fn a_context_in_the_head_and_one_in_the_message_keep_their_places() {
     for (tracer, header_hold) in [(Tracer::Beside, true), (Tracer::Beside, false), (Tracer::Behind, true)] {
         let receiver = Receiver::start().await.unwrap();
         let server = Server::python_traced(&format!("http://{}/v1/traces", receiver.address())).unwrap();
-        let document = document(header_hold, &json!({"proxy_span": tracer == Tracer::Beside}));
-        let (_envoy, address) = start(tracer, &document, server.address(), receiver.address()).unwrap();
-        call(address, &format!("00-{TRACE}-00000000000000aa-01"), &format!("00-{TRACE}-00000000000000bb-01"));
+        let edit = |document: &mut Value| {
+            if tracer == Tracer::Beside {
+                beside(document, header_hold);
+            }
+        };
+        let sidecar = Sidecar::start(tracer, edit, server.address(), receiver.address()).unwrap();
+        call(sidecar.address(), &format!("00-{TRACE}-00000000000000aa-01"), &format!("00-{TRACE}-00000000000000bb-01"));
         let spans = spans_of_the_call(&receiver).await;
         let answered = one(&spans, "server", ANSWERED, Some(TRACE));
-        let proxied = one(&spans, "mcp-sidecar", PROXIED, Some(TRACE));
+        let proxied = one(&spans, "mcp-sidecar", ANSWERED, Some(TRACE));
         assert_eq!(answered.parent_span_id, "00000000000000bb");
         assert_eq!(proxied.parent_span_id, "00000000000000aa");
     }

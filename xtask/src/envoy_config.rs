@@ -1,6 +1,8 @@
 //! Checks `envoy-config/`: one policy in every file, header hold set consistently, Istio's schemas, Grafana's types, and a real
 //! Envoy that loads each filter with the module.
 
+mod telemetry;
+
 use std::{
     fs,
     io::Write as _,
@@ -20,6 +22,11 @@ const TRAFFIC_EXTENSION: &str = "envoy-config/istio/traffic-extension.yaml";
 const WASM_PLUGIN: &str = "envoy-config/istio/wasm-plugin.yaml";
 const DASHBOARDS: &str = "envoy-config/grafana";
 const ENVOY_FILTER: &str = "envoy-config/istio/envoy-filter-header-hold.yaml";
+/// The bootstrap with all that an operator wants to see.
+const OBSERVED: &str = "envoy-config/envoy/sidecar-observed.yaml";
+const TELEMETRY: &str = "envoy-config/istio/telemetry.yaml";
+const MESH_CONFIG: &str = "envoy-config/istio/mesh-config.yaml";
+const SPANS_FILTER: &str = "envoy-config/istio/envoy-filter-spans.yaml";
 
 /// What the header of the sidecar's file promises to stand once below it.
 const REPLACEABLE: &[&str] = &[
@@ -41,10 +48,11 @@ const ENVOY_FILTER_FILTER: &str = "/spec/configPatches/0/patch/value/typed_confi
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {
     let files = Files::read(workspace)?;
     files.check_agreement()?;
-    println!("  4 files carry one policy, and header hold is set in both places or in neither");
+    println!("  5 files carry one policy, and header hold is set in both places or in neither");
+    println!("  Istio's files leave logs, spans and labels as the sidecar's do");
     check_istio_schemas(workspace, &files)?;
     println!(
-        "  the WasmPlugin and the EnvoyFilter fit Istio's schemas; the TrafficExtension says what the WasmPlugin says"
+        "  the WasmPlugin, the EnvoyFilters and the Telemetry fit Istio's schemas; the TrafficExtension says what the WasmPlugin says"
     );
     check_dashboards(workspace)?;
     println!("  the dashboards fit Grafana's types");
@@ -59,6 +67,10 @@ struct Files {
     traffic_extension: Value,
     wasm_plugin: Value,
     envoy_filter: Value,
+    observed: Value,
+    telemetry: Value,
+    mesh_config: Value,
+    spans_filter: Value,
 }
 
 impl Files {
@@ -72,6 +84,10 @@ impl Files {
             traffic_extension: yaml(TRAFFIC_EXTENSION)?,
             wasm_plugin: yaml(WASM_PLUGIN)?,
             envoy_filter: yaml(ENVOY_FILTER)?,
+            observed: yaml(OBSERVED)?,
+            telemetry: yaml(TELEMETRY)?,
+            mesh_config: yaml(MESH_CONFIG)?,
+            spans_filter: yaml(SPANS_FILTER)?,
         })
     }
 
@@ -101,6 +117,8 @@ impl Files {
         policies.push((TRAFFIC_EXTENSION, false, extension.clone()));
         policies.push((WASM_PLUGIN, false, plugin.clone()));
         check_policies(policies)?;
+        self.check_observed_policy()?;
+        self.check_telemetry()?;
 
         same_traffic(&self.traffic_extension, &self.wasm_plugin)
     }
@@ -150,6 +168,8 @@ fn check_istio_schemas(workspace: &Workspace, files: &Files) -> Result<()> {
     let resources = json!([
         { "file": WASM_PLUGIN, "resource": files.wasm_plugin },
         { "file": ENVOY_FILTER, "resource": files.envoy_filter },
+        { "file": SPANS_FILTER, "resource": files.spans_filter },
+        { "file": TELEMETRY, "resource": files.telemetry },
     ]);
     let mut check = workspace.command("node");
     check.arg("envoy-config/check-istio.mjs").stdin(Stdio::piped());
@@ -173,8 +193,8 @@ fn check_dashboards(workspace: &Workspace) -> Result<()> {
     command::run(workspace.command("node").arg("envoy-config/check-grafana.mjs").args(files))
 }
 
-/// Has Envoy load each filter with the module, in the sidecar's place; it reads the whole bootstrap, the module, and
-/// the module its configuration. Returns how many it loaded.
+/// Has Envoy load each bootstrap with the module, and Istio's files in the sidecar's place; it reads the whole bootstrap, the
+/// module, and the module its configuration. Returns how many it loaded.
 fn check_in_envoy(workspace: &Workspace, files: &Files) -> Result<usize> {
     let module = module::build(workspace, module::Build::Plain)?;
     let envoy = tools::envoy(workspace)?;
@@ -186,23 +206,42 @@ fn check_in_envoy(workspace: &Workspace, files: &Files) -> Result<usize> {
         "/config/configuration/value",
         json!(filter(&files.wasm_plugin, "/spec/pluginConfig").to_string()),
     )?;
-    let filters = [
-        ("sidecar-inbound", filter(&files.sidecar, SIDECAR_FILTER)),
-        ("envoy-filter-header-hold", filter(&files.envoy_filter, ENVOY_FILTER_FILTER)),
-        ("wasm-plugin", unheld),
-    ];
-    let directory = tempfile::tempdir()?;
-    for (name, mut filter) in filters.clone() {
-        set(&mut filter, "/config/vm_config/code", json!({ "local": { "filename": module } }))?;
+    let in_sidecar = |filter: Value| -> Result<Value> {
         let mut bootstrap = files.sidecar.clone();
         set(&mut bootstrap, SIDECAR_FILTER, filter)?;
-        let path = directory.path().join(format!("{name}.json"));
+        Ok(bootstrap)
+    };
+    let bootstraps = [
+        ("sidecar-inbound", files.sidecar.clone()),
+        ("sidecar-observed", files.observed.clone()),
+        ("envoy-filter-header-hold", in_sidecar(filter(&files.envoy_filter, ENVOY_FILTER_FILTER))?),
+        ("wasm-plugin", in_sidecar(unheld)?),
+        ("telemetry, mesh-config and envoy-filter-spans", telemetry::observed_by_istio(files)?),
+    ];
+    let directory = tempfile::tempdir()?;
+    for (name, mut bootstrap) in bootstraps.clone() {
+        set_module(&mut bootstrap, &json!({ "local": { "filename": module } }));
+        let path = directory.path().join("bootstrap.json");
         fs::write(&path, bootstrap.to_string())?;
         let mut validate = Command::new(&envoy);
         validate.args(["--mode", "validate", "--log-level", "warning", "--config-path"]).arg(&path);
-        command::capture(&mut validate).with_context(|| format!("Envoy does not take the filter of {name}"))?;
+        command::capture(&mut validate).with_context(|| format!("Envoy does not take {name}"))?;
     }
-    Ok(filters.len())
+    Ok(bootstraps.len())
+}
+
+/// Puts the module into every filter that runs one.
+fn set_module(document: &mut Value, code: &Value) {
+    match document {
+        Value::Object(members) => {
+            if let Some(vm) = members.get_mut("vm_config").and_then(Value::as_object_mut) {
+                vm.insert("code".to_owned(), code.clone());
+            }
+            members.values_mut().for_each(|member| set_module(member, code));
+        }
+        Value::Array(elements) => elements.iter_mut().for_each(|element| set_module(element, code)),
+        _ => {}
+    }
 }
 
 fn set(document: &mut Value, pointer: &str, value: Value) -> Result<()> {
@@ -238,6 +277,19 @@ mod tests {
         let mut files = Files::read(&Workspace::find().unwrap()).unwrap();
         set(&mut files.traffic_extension, "/spec/phase", json!("STATS")).unwrap();
         files.check_agreement().unwrap_err();
+    }
+
+    #[test]
+    fn what_istio_is_to_show_and_the_sidecar_is_not_is_found() {
+        for (place, file) in [
+            ("/spec/tracing/0/customTags/error.type/formatter/value", 0),
+            ("/meshConfig/defaultConfig/extraStatTags/0", 1),
+        ] {
+            let mut files = Files::read(&Workspace::find().unwrap()).unwrap();
+            let document = if file == 0 { &mut files.telemetry } else { &mut files.mesh_config };
+            set(document, place, json!("other")).unwrap();
+            files.check_agreement().unwrap_err();
+        }
     }
 
     #[test]

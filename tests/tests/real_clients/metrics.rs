@@ -1,55 +1,22 @@
 //! What Prometheus scrapes after real sessions: the conventions' names and labels, and sums that agree with what the clients
 //! did.
 
-use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
 use meshward_tests::clients::{CLIENTS, Mode, Server};
 use meshward_tests::proxy::{Host, Proxy};
+use meshward_tests::scrape::{Sample, samples, sum};
 use serde_json::json;
 
 use super::{document, each};
-
-/// One sample: a name, its labels and the value.
-#[derive(Debug)]
-struct Sample {
-    name: String,
-    labels: BTreeMap<String, String>,
-    value: f64,
-}
-
-/// The samples of Prometheus' text format.
-fn samples(text: &str) -> Vec<Sample> {
-    let lines = text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines
-        .map(|line| {
-            let (series, value) = line.rsplit_once(' ').unwrap();
-            let (name, labels) = series.split_once('{').unwrap_or((series, "}"));
-            let labels = labels.strip_suffix('}').unwrap().split("\",").filter(|label| !label.is_empty());
-            let labels = labels.map(|label| {
-                let (key, value) = label.split_once("=\"").unwrap();
-                (key.to_owned(), value.trim_end_matches('"').to_owned())
-            });
-            Sample { name: name.to_owned(), labels: labels.collect(), value: value.parse().unwrap() }
-        })
-        .collect()
-}
-
-/// The sum of a metric over all series with these labels.
-fn sum(samples: &[Sample], name: &str, labels: &[(&str, &str)]) -> f64 {
-    let fits = |sample: &&Sample| {
-        sample.name == name && labels.iter().all(|(key, value)| sample.labels.get(*key).is_some_and(|v| v == value))
-    };
-    samples.iter().filter(fits).map(|sample| sample.value).sum()
-}
 
 /// What is scraped once everything has been measured: Envoy shows histograms as of its last flush.
 fn settled(proxy: &Proxy, done: impl Fn(&[Sample]) -> bool) -> Vec<Sample> {
     let deadline = Instant::now() + Duration::from_secs(20);
     loop {
-        let samples = samples(&proxy.scrape().unwrap());
+        let samples = samples(&proxy.scrape().unwrap()).unwrap();
         if done(&samples) {
             return samples;
         }
