@@ -58,6 +58,10 @@ impl Observer for Audit {
         HeaderDemand::Named(vec![REQUEST_ID.to_owned()])
     }
 
+    fn times_decisions(&self) -> bool {
+        true
+    }
+
     fn open(&self) -> Box<dyn ExchangeObserver> {
         Box::new(AuditExchange {
             shared: Rc::clone(&self.shared),

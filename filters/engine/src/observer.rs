@@ -20,6 +20,11 @@ pub trait Observer {
     /// The request header fields it wants to see, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand;
 
+    /// Whether it reads [`Report::decided`]: a clock is read for it.
+    fn times_decisions(&self) -> bool {
+        false
+    }
+
     /// Its part in one exchange.
     fn open(&self) -> Box<dyn ExchangeObserver>;
 }
@@ -87,8 +92,8 @@ impl<'a> View<'a> {
     }
 
     /// Measures.
-    pub fn measure(&mut self, series: &Rc<Series>, by: i64) {
-        self.effects.push(Effect::Measure { series: Rc::clone(series), by });
+    pub fn measure(&mut self, series: Rc<Series>, by: i64) {
+        self.effects.push(Effect::Measure { series, by });
     }
 
     /// Leaves a text with the host, under a name, for its access log and its tracer.

@@ -30,7 +30,7 @@ pub struct Report {
     pub outcome: Outcome,
     /// The request's head came.
     pub started: u64,
-    /// All of the request was decided.
+    /// All of the request was decided, where an observer wants to know when ([`crate::Observer::times_decisions`]).
     pub decided: Option<u64>,
     /// The exchange was over.
     pub ended: Option<u64>,
@@ -173,8 +173,8 @@ pub enum AnswerKind {
 pub struct ResponseReport {
     /// The HTTP status. `None`: there was none.
     pub status: Option<u16>,
-    /// Its head came.
-    pub started: Option<u64>,
+    /// The upstream's head came.
+    pub has_started: bool,
     /// The server gave the session's id with it.
     pub gives_session: bool,
     /// It is a stream of events.

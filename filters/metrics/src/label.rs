@@ -1,5 +1,8 @@
 //! Labels: their names, and their values, which are never made from what somebody sent.
 
+use meshward_wire::method::Method;
+use meshward_wire::refusal::Reason;
+use meshward_wire::revision::Revision;
 use serde::Deserialize;
 
 /// A label that can be left out.
@@ -28,7 +31,7 @@ pub enum Label {
 }
 
 /// A label. Those that [`Label`] does not name are what their metric is about, and always there.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Key {
     Method,
     Tool,
@@ -45,6 +48,9 @@ pub(crate) enum Key {
 }
 
 impl Key {
+    /// How many there are.
+    const COUNT: usize = Self::Sender as usize + 1;
+
     /// Its name in a series.
     pub(crate) const fn name(self) -> &'static str {
         match self {
@@ -80,16 +86,94 @@ impl Key {
     }
 }
 
+macro_rules! words {
+    ($($word:ident $text:literal,)*) => {
+        /// A value out of a closed list.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+        pub(crate) enum Word { $($word,)* }
+
+        impl Word {
+            /// As it is written.
+            pub(crate) const fn text(self) -> &'static str {
+                match self { $(Self::$word => $text,)* }
+            }
+        }
+    };
+}
+
+words! {
+    Aborted "aborted",
+    Accepted "accepted",
+    Allowed "allowed",
+    Client "client",
+    Denied "denied",
+    Error "error",
+    Failed "failed",
+    HttpError "http_error",
+    Observed "observed",
+    Ok "ok",
+    Other "other",
+    Refused "refused",
+    Server "server",
+    ToolError "tool_error",
+    Unanswered "unanswered",
+    Unread "unread",
+}
+
 /// A label's value, small enough to look a series up without writing it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value {
     /// Of a closed list.
-    Fixed(&'static str),
+    Word(Word),
+    /// A method of MCP.
+    Method(&'static Method),
+    /// A reason of refusal.
+    Reason(Reason),
+    /// A revision of the protocol.
+    Revision(Revision),
     /// A code or a status.
     Number(i32),
     /// A name, by its place in the vocabulary.
     Name(u32),
 }
 
+/// A value as one number, other for each; 0 for none.
+pub(crate) type Code = u64;
+
+impl Value {
+    /// As a number, which is quicker to compare.
+    pub(crate) fn code(self) -> Code {
+        let (kind, number) = match self {
+            Self::Word(word) => (1, word as u64),
+            // The table of methods has one place in memory.
+            Self::Method(method) => (2, std::ptr::from_ref(method).addr() as u64),
+            Self::Reason(reason) => (3, reason as u64),
+            Self::Revision(revision) => (4, revision as u64),
+            Self::Number(number) => (5, u64::from(number.cast_unsigned())),
+            Self::Name(number) => (6, u64::from(number)),
+        };
+        kind << 56 | number
+    }
+}
+
 /// The value of whatever is not known.
-pub(crate) const OTHER: Value = Value::Fixed("other");
+pub(crate) const OTHER: Value = Value::Word(Word::Other);
+
+/// What is known of one measurement, by label.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Labels([Option<Value>; Key::COUNT]);
+
+impl Labels {
+    /// The same with one value more.
+    pub(crate) fn with(mut self, key: Key, value: Option<Value>) -> Self {
+        if let Some(place) = self.0.get_mut(key as usize) {
+            *place = value;
+        }
+        self
+    }
+
+    /// A value.
+    pub(crate) fn get(&self, key: Key) -> Option<Value> {
+        self.0.get(key as usize).copied().flatten()
+    }
+}

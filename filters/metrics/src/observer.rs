@@ -8,11 +8,9 @@ use meshward_engine::{
     Decided, Direction, ExchangeObserver, HeaderDemand, HttpMethod, MessageReport, Moment, Observer, Outcome, Report,
     RulingEffect, SessionTable, Target, View,
 };
-use meshward_wire::method::Method;
-use meshward_wire::refusal::Reason;
 
 use crate::config::MetricsConfig;
-use crate::label::{Key, OTHER, Value};
+use crate::label::{Key, Labels, OTHER, Value, Word};
 use crate::metric::Metric;
 use crate::outcome;
 use crate::registry::Registry;
@@ -94,14 +92,8 @@ impl ExchangeObserver for MetricsExchange {
             Moment::ResponseStarted => self.response_started(report, view),
             Moment::Answered { .. } => {}
             Moment::ServerRequest { report: message, .. } => {
-                let labels = [
-                    (Key::Method, method(message)),
-                    (Key::Endpoint, self.shared.endpoint(report)),
-                    (Key::Decision, Some(Value::Fixed(word(message.decision)))),
-                    (Key::Reason, reason(message.decision)),
-                    (Key::Rule, self.shared.rule(message)),
-                ];
-                self.shared.measure(view, Metric::ServerRequests, &labels, 1);
+                let labels = self.shared.endpoint(report).with(Key::Method, method(message));
+                self.shared.measure(view, Metric::ServerRequests, &self.shared.decided(labels, message), 1);
             }
             Moment::Ended => self.ended(report, view),
         }
@@ -114,7 +106,7 @@ impl MetricsExchange {
         let is_success = response.status.is_some_and(|status| (200..300).contains(&status));
         if response.is_stream && is_success && !response.is_complete {
             self.is_open = true;
-            self.shared.measure(view, Metric::OpenStreams, &[], 1);
+            self.shared.measure(view, Metric::OpenStreams, &Labels::default(), 1);
         }
         let initializes = |message: &MessageReport| message.method.is_some_and(|method| method.name == "initialize");
         // Only what a server gives out is remembered: an id that a client thought of takes no place.
@@ -127,15 +119,15 @@ impl MetricsExchange {
     fn ended(&mut self, report: &Report, view: &mut View<'_>) {
         let shared = &*self.shared;
         if self.is_open {
-            shared.measure(view, Metric::OpenStreams, &[], -1);
+            shared.measure(view, Metric::OpenStreams, &Labels::default(), -1);
         }
-        let endpoint = (Key::Endpoint, shared.endpoint(report));
+        let endpoint = shared.endpoint(report);
         for (number, message) in report.messages.iter().enumerate() {
-            let named = self.targets.get(number).copied().unwrap_or_default();
-            shared.message(report, message, named, endpoint, view);
+            let Named { tool, prompt } = self.targets.get(number).copied().unwrap_or_default();
+            let about = endpoint.with(Key::Method, method(message)).with(Key::Tool, tool).with(Key::Prompt, prompt);
+            shared.message(report, message, about, view);
         }
-        let first = (Key::Method, report.messages.first().and_then(method));
-        let about = [first, endpoint];
+        let about = endpoint.with(Key::Method, report.messages.first().and_then(method));
         if report.request_bytes > 0 {
             shared.measure(view, Metric::RequestSize, &about, fits(report.request_bytes));
         }
@@ -151,94 +143,92 @@ impl MetricsExchange {
             report.messages.iter().filter(is).count() as u64
         };
         for (metric, sender, count) in [
-            (Metric::Progress, "client", sent("notifications/progress")),
-            (Metric::Progress, "server", response.progress),
-            (Metric::Cancellations, "client", sent("notifications/cancelled")),
-            (Metric::Cancellations, "server", response.cancelled),
+            (Metric::Progress, Word::Client, sent("notifications/progress")),
+            (Metric::Progress, Word::Server, response.progress),
+            (Metric::Cancellations, Word::Client, sent("notifications/cancelled")),
+            (Metric::Cancellations, Word::Server, response.cancelled),
         ] {
-            shared.count(view, metric, &[(Key::Sender, Some(Value::Fixed(sender))), endpoint], count);
+            if count > 0 {
+                shared.count(view, metric, &endpoint.with(Key::Sender, Some(Value::Word(sender))), count);
+            }
         }
-        shared.count(view, Metric::Events, &[endpoint], response.events);
-        shared.count(view, Metric::ParsedBytes, &[endpoint], report.parsed_bytes);
+        shared.count(view, Metric::Events, &endpoint, response.events);
+        shared.count(view, Metric::ParsedBytes, &endpoint, report.parsed_bytes);
         let outcome = match report.outcome {
-            Outcome::Allowed | Outcome::Passed => "allowed",
-            Outcome::Denied(_) => "denied",
-            Outcome::Failed | Outcome::Open => "failed",
+            Outcome::Allowed | Outcome::Passed => Word::Allowed,
+            Outcome::Denied(_) => Word::Denied,
+            Outcome::Failed | Outcome::Open => Word::Failed,
         };
-        shared.measure(view, Metric::Exchanges, &[(Key::Outcome, Some(Value::Fixed(outcome))), endpoint], 1);
+        shared.measure(view, Metric::Exchanges, &endpoint.with(Key::Outcome, Some(Value::Word(outcome))), 1);
         shared.end_session(report, endpoint, view);
     }
 }
 
 impl Shared {
     /// Measures what there is to measure of one message.
-    fn message(
-        &self,
-        report: &Report,
-        message: &MessageReport,
-        named: Named,
-        endpoint: (Key, Option<Value>),
-        view: &mut View<'_>,
-    ) {
-        let about = [(Key::Method, method(message)), (Key::Tool, named.tool), (Key::Prompt, named.prompt), endpoint];
-        let [a, b, c, d] = about;
-        let decision = (Key::Decision, Some(Value::Fixed(word(message.decision))));
-        let reason = (Key::Reason, reason(message.decision));
-        let rule = (Key::Rule, self.rule(message));
-        self.measure(view, Metric::Decisions, &[a, b, c, d, decision, reason, rule], 1);
+    fn message(&self, report: &Report, message: &MessageReport, about: Labels, view: &mut View<'_>) {
+        self.measure(view, Metric::Decisions, &self.decided(about, message), 1);
         if !message.is_request() {
             return;
         }
         let outcome = outcome::of(report, message);
-        let (error, code) = ((Key::ErrorType, outcome.error), (Key::StatusCode, outcome.code));
-        let revision = (Key::Revision, message.revision.map(|revision| Value::Fixed(revision.as_str())));
-        let word = (Key::Outcome, Some(Value::Fixed(outcome.is)));
-        self.measure(view, Metric::Requests, &[a, b, c, d, error, code, word], 1);
+        let about = about
+            .with(Key::ErrorType, outcome.error)
+            .with(Key::StatusCode, outcome.code)
+            .with(Key::Revision, message.revision.map(Value::Revision))
+            .with(Key::Outcome, Some(Value::Word(outcome.is)));
+        self.measure(view, Metric::Requests, &about, 1);
         if let Some(at) = outcome.at {
-            let took = milliseconds(report.started, at);
-            self.measure(view, Metric::OperationDuration, &[a, b, c, d, error, code, revision], took);
+            self.measure(view, Metric::OperationDuration, &about, milliseconds(report.started, at));
         }
     }
 
+    /// What was decided on a message.
+    fn decided(&self, labels: Labels, message: &MessageReport) -> Labels {
+        labels
+            .with(Key::Decision, Some(Value::Word(word(message.decision))))
+            .with(Key::Reason, reason(message.decision))
+            .with(Key::Rule, self.rule(message))
+    }
+
     /// A session ends by its client's DELETE, or is said to be over (404; 2025-03-26, basic/transports, Session Management).
-    fn end_session(&self, report: &Report, endpoint: (Key, Option<Value>), view: &mut View<'_>) {
+    fn end_session(&self, report: &Report, endpoint: Labels, view: &mut View<'_>) {
         let Some(session) = &report.session else { return };
-        let error = match (report.http_method, report.response.status, report.response.started) {
-            (HttpMethod::Delete, Some(200..=299), Some(_)) => None,
-            (_, Some(404), Some(_)) => Some(Value::Number(404)),
+        let error = match (report.http_method, report.response.status, report.response.has_started) {
+            (HttpMethod::Delete, Some(200..=299), true) => None,
+            (_, Some(404), true) => Some(Value::Number(404)),
             _ => return,
         };
         let started = SESSIONS.recall(&*view.host, session.as_bytes()).and_then(|value| value.try_into().ok());
         let Some(started) = started.map(u64::from_le_bytes) else { return };
         SESSIONS.forget(&*view.host, session.as_bytes());
         let took = milliseconds(started, report.ended.unwrap_or(started));
-        self.measure(view, Metric::SessionDuration, &[(Key::ErrorType, error), endpoint], took);
+        self.measure(view, Metric::SessionDuration, &endpoint.with(Key::ErrorType, error), took);
     }
 
-    fn measure(&self, view: &mut View<'_>, metric: Metric, labels: &[(Key, Option<Value>)], by: i64) {
+    fn measure(&self, view: &mut View<'_>, metric: Metric, labels: &Labels, by: i64) {
         let mut registry = self.registry.borrow_mut();
-        if !registry.collects(metric) {
-            return;
-        }
-        let (series, overflows) = registry.series(metric, labels);
-        view.measure(&series, by);
-        if overflows && registry.collects(Metric::SeriesOverflow) {
-            let (series, _) = registry.series(Metric::SeriesOverflow, &[]);
-            view.measure(&series, 1);
+        let Some((series, overflows)) = registry.series(metric, labels) else { return };
+        view.measure(series, by);
+        if overflows && let Some((series, _)) = registry.series(Metric::SeriesOverflow, &Labels::default()) {
+            view.measure(series, 1);
         }
     }
 
     /// Adds to a counter, unless it is nothing.
-    fn count(&self, view: &mut View<'_>, metric: Metric, labels: &[(Key, Option<Value>)], by: u64) {
+    fn count(&self, view: &mut View<'_>, metric: Metric, labels: &Labels, by: u64) {
         if by > 0 {
             self.measure(view, metric, labels, fits(by));
         }
     }
 
-    fn endpoint(&self, report: &Report) -> Option<Value> {
-        let path = report.endpoint.as_deref()?;
+    /// What all that is measured of an exchange has in common.
+    fn endpoint(&self, report: &Report) -> Labels {
+        let mut registry = self.registry.borrow_mut();
         // A path that is an endpoint is one that is configured.
-        Some(self.registry.borrow_mut().vocabulary.add(NameKind::Endpoint, path))
+        let path = report.endpoint.as_deref().filter(|_| registry.has_endpoints());
+        let value = path.map(|path| registry.vocabulary.add(NameKind::Endpoint, path));
+        Labels::default().with(Key::Endpoint, value)
     }
 
     fn rule(&self, message: &MessageReport) -> Option<Value> {
@@ -278,22 +268,21 @@ impl Shared {
 }
 
 fn method(message: &MessageReport) -> Option<Value> {
-    let known = message.method.map(|method: &Method| Value::Fixed(method.name));
-    known.or_else(|| message.other_method.is_some().then_some(OTHER))
+    message.method.map(Value::Method).or_else(|| message.other_method.is_some().then_some(OTHER))
 }
 
-const fn word(decision: Decided) -> &'static str {
+const fn word(decision: Decided) -> Word {
     match decision {
-        Decided::Allowed => "allowed",
-        Decided::Observed(_) => "observed",
-        Decided::Denied(_) => "denied",
-        Decided::Failed | Decided::Open => "failed",
+        Decided::Allowed => Word::Allowed,
+        Decided::Observed(_) => Word::Observed,
+        Decided::Denied(_) => Word::Denied,
+        Decided::Failed | Decided::Open => Word::Failed,
     }
 }
 
 const fn reason(decision: Decided) -> Option<Value> {
     match decision {
-        Decided::Observed(reason) | Decided::Denied(reason) => Some(Value::Fixed(Reason::name(reason))),
+        Decided::Observed(reason) | Decided::Denied(reason) => Some(Value::Reason(reason)),
         Decided::Allowed | Decided::Failed | Decided::Open => None,
     }
 }

@@ -3,13 +3,13 @@
 use meshward_engine::{AnswerKind, Decided, MessageReport, Phase, Report, RulingEffect, is_failure};
 use meshward_wire::refusal::Reason;
 
-use crate::label::{OTHER, Value};
+use crate::label::{OTHER, Value, Word};
 
 /// What came of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Outcome {
     /// In a word.
-    pub(crate) is: &'static str,
+    pub(crate) is: Word,
     /// `error.type`.
     pub(crate) error: Option<Value>,
     /// `rpc.response.status_code`.
@@ -38,32 +38,32 @@ pub(crate) fn of(report: &Report, message: &MessageReport) -> Outcome {
     });
     let response = &report.response;
     let is_refused = matches!(message.decision, Decided::Denied(_)) || refused.is_some();
-    let word = |otherwise| if is_refused { "refused" } else { otherwise };
+    let word = |otherwise| if is_refused { Word::Refused } else { otherwise };
     let at = message.answer.map(|answer| answer.at);
     if message.decision == Decided::Failed {
-        let failed = Some(Value::Fixed("failed"));
-        return Outcome { is: "failed", error: failed, code: None, at: at.or(report.ended) };
+        let failed = Some(Value::Word(Word::Failed));
+        return Outcome { is: Word::Failed, error: failed, code: None, at: at.or(report.ended) };
     }
     let answer = refused.map(|code| AnswerKind::Error { code: Some(code) }).or(message.answer.map(|answer| answer.is));
     match answer {
-        Some(AnswerKind::Result { is_error: false }) => Outcome { is: word("ok"), error: None, code: None, at },
+        Some(AnswerKind::Result { is_error: false }) => Outcome { is: word(Word::Ok), error: None, code: None, at },
         Some(AnswerKind::Result { is_error: true }) => {
-            Outcome { is: word("tool_error"), error: Some(Value::Fixed("tool_error")), code: None, at }
+            Outcome { is: word(Word::ToolError), error: Some(Value::Word(Word::ToolError)), code: None, at }
         }
         Some(AnswerKind::Error { code: number }) => {
-            Outcome { is: word("error"), error: fault(number), code: Some(code(number)), at }
+            Outcome { is: word(Word::Error), error: fault(number), code: Some(code(number)), at }
         }
         None => {
-            let fixed = |is: &'static str| Outcome { is, error: Some(Value::Fixed(is)), code: None, at: report.ended };
+            let fixed = |is| Outcome { is, error: Some(Value::Word(is)), code: None, at: report.ended };
             match response.status {
                 // The answer comes on another stream (2024-11-05), in another exchange.
-                Some(202) => Outcome { is: "accepted", error: None, code: None, at: None },
+                Some(202) => Outcome { is: Word::Accepted, error: None, code: None, at: None },
                 Some(status) if status >= 400 => {
-                    Outcome { error: Some(Value::Number(status.into())), ..fixed("http_error") }
+                    Outcome { error: Some(Value::Number(status.into())), ..fixed(Word::HttpError) }
                 }
-                _ if !response.is_complete => fixed("aborted"),
-                _ if response.is_unread => Outcome { error: None, ..fixed("unread") },
-                _ => fixed("unanswered"),
+                _ if !response.is_complete => fixed(Word::Aborted),
+                _ if response.is_unread => Outcome { error: None, ..fixed(Word::Unread) },
+                _ => fixed(Word::Unanswered),
             }
         }
     }

@@ -1,96 +1,121 @@
 //! The series there are, found by their labels' values without writing a name.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 use meshward_engine::{Direction, Series};
 
 use crate::config::MetricsConfig;
-use crate::label::{Key, Label, OTHER, Value};
+use crate::label::{Code, Key, Label, Labels, OTHER, Value};
 use crate::metric::Metric;
 use crate::vocabulary::Vocabulary;
 
 /// The most labels of one metric.
 const MOST_LABELS: usize = 7;
 
-/// The values of a metric's labels, in the order of [`Metric::keys`].
-type Values = [Option<Value>; MOST_LABELS];
+/// The values of a metric's labels, in the order of [`Metric::keys`]; 0 where there is none.
+type Codes = [Code; MOST_LABELS];
 
 /// All series of one worker.
 #[derive(Debug)]
 pub(crate) struct Registry {
     direction: Direction,
-    collect: BTreeSet<Metric>,
-    labels: BTreeSet<Label>,
+    /// By [`Metric`]; `None`: it is not measured.
+    families: Vec<Option<Family>>,
+    has_endpoints: bool,
     max_series: usize,
+    made: usize,
     pub(crate) vocabulary: Vocabulary,
-    series: BTreeMap<(Metric, Values), Rc<Series>>,
-    /// For what is one too many: one for each metric.
-    overflow: BTreeMap<Metric, Rc<Series>>,
+}
+
+/// The series of one metric.
+#[derive(Debug)]
+struct Family {
+    metric: Metric,
+    /// Its labels, without those that the configuration leaves out.
+    keys: Vec<Key>,
+    series: BTreeMap<Codes, Rc<Series>>,
+    /// For what is one too many.
+    overflow: Option<Rc<Series>>,
 }
 
 impl Registry {
     pub(crate) fn new(config: &MetricsConfig, direction: Direction, vocabulary: Vocabulary) -> Self {
+        let is_wanted = |key: &Key| key.optional().is_none_or(|label| config.labels.contains(&label));
+        let family = |metric: Metric| Family {
+            metric,
+            keys: metric.keys().iter().copied().filter(is_wanted).collect(),
+            series: BTreeMap::new(),
+            overflow: None,
+        };
         Self {
             direction,
-            collect: config.collect.iter().copied().collect(),
-            labels: config.labels.iter().copied().collect(),
+            families: Metric::ALL
+                .iter()
+                .map(|metric| config.collect.contains(metric).then(|| family(*metric)))
+                .collect(),
+            has_endpoints: config.labels.contains(&Label::Endpoint),
             max_series: config.max_series,
+            made: 0,
             vocabulary,
-            series: BTreeMap::new(),
-            overflow: BTreeMap::new(),
         }
     }
 
-    /// Whether a metric is measured.
-    pub(crate) fn collects(&self, metric: Metric) -> bool {
-        self.collect.contains(&metric)
+    /// Whether endpoints are values of labels.
+    pub(crate) const fn has_endpoints(&self) -> bool {
+        self.has_endpoints
     }
 
     /// The series of a metric for some labels, and whether it is one that stands for others. Values of labels that the metric
-    /// does not have are left out.
-    pub(crate) fn series(&mut self, metric: Metric, labels: &[(Key, Option<Value>)]) -> (Rc<Series>, bool) {
-        let mut values: Values = [None; MOST_LABELS];
-        for (place, key) in values.iter_mut().zip(metric.keys()) {
-            if key.optional().is_none_or(|label| self.labels.contains(&label)) {
-                *place = labels.iter().find(|(given, _)| given == key).and_then(|(_, value)| *value);
-            }
+    /// does not have are left out. `None`: it is not measured.
+    pub(crate) fn series(&mut self, metric: Metric, labels: &Labels) -> Option<(Rc<Series>, bool)> {
+        let family = self.families.get_mut(metric as usize)?.as_mut()?;
+        let mut codes: Codes = [0; MOST_LABELS];
+        for (place, key) in codes.iter_mut().zip(&family.keys) {
+            *place = labels.get(*key).map_or(0, Value::code);
         }
-        if let Some(known) = self.series.get(&(metric, values)) {
-            return (Rc::clone(known), false);
+        if let Some(known) = family.series.get(&codes) {
+            return Some((Rc::clone(known), false));
         }
-        if self.series.len() < self.max_series {
-            let series = Rc::new(self.write(metric, &values));
-            self.series.insert((metric, values), Rc::clone(&series));
-            return (series, false);
+        let (direction, vocabulary) = (self.direction, &self.vocabulary);
+        if self.made < self.max_series {
+            self.made = self.made.saturating_add(1);
+            let series = Rc::new(family.write(labels, direction, vocabulary));
+            family.series.insert(codes, Rc::clone(&series));
+            return Some((series, false));
         }
-        let others = values.map(|value| value.map(|_| OTHER));
-        let series = match self.overflow.get(&metric) {
+        let series = match &family.overflow {
             Some(known) => Rc::clone(known),
             None => {
-                let series = Rc::new(self.write(metric, &others));
-                self.overflow.insert(metric, Rc::clone(&series));
+                let has_value = |labels: Labels, key: &Key| labels.with(*key, labels.get(*key).map(|_| OTHER));
+                let others = family.keys.iter().fold(*labels, has_value);
+                let series = Rc::new(family.write(&others, direction, vocabulary));
+                family.overflow = Some(Rc::clone(&series));
                 series
             }
         };
-        (series, true)
+        Some((series, true))
     }
+}
 
-    fn write(&self, metric: Metric, values: &Values) -> Series {
-        let texts: Vec<(&str, String)> = metric
-            .keys()
-            .iter()
-            .zip(values)
-            .filter_map(|(key, value)| Some((key.name(), self.vocabulary.with_text((*value)?, str::to_owned))))
-            .collect();
+impl Family {
+    fn write(&self, labels: &Labels, direction: Direction, vocabulary: &Vocabulary) -> Series {
+        let text = |key: &Key| Some((key.name(), vocabulary.with_text(labels.get(*key)?, str::to_owned)));
+        let texts: Vec<(&str, String)> = self.keys.iter().filter_map(text).collect();
         let labels = texts.iter().map(|(name, text)| (*name, &**text));
-        Series::new(metric.kind(), metric.base(self.direction), labels, metric.unit())
+        Series::new(self.metric.kind(), self.metric.base(direction), labels, self.metric.unit())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
+    use meshward_wire::method::Method;
+    use meshward_wire::refusal::Reason;
+
     use super::*;
+    use crate::label::Word;
 
     #[test]
     fn every_metric_has_room_for_its_labels() {
@@ -100,13 +125,32 @@ mod tests {
     }
 
     #[test]
+    fn metrics_are_in_the_order_of_their_numbers() {
+        for (number, metric) in Metric::ALL.iter().enumerate() {
+            assert_eq!(*metric as usize, number);
+        }
+    }
+
+    #[test]
+    fn values_differ_as_numbers() {
+        let words = [Value::Word(Word::Aborted), Value::Word(Word::Unread), Value::Number(0), Value::Number(-1)];
+        let others = [Value::Name(0), Value::Name(u32::MAX), Value::Reason(Reason::Denied)];
+        let methods = Method::all().iter().map(Value::Method);
+        let codes: Vec<_> = words.into_iter().chain(others).chain(methods).map(Value::code).collect();
+        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
+        assert!(!codes.contains(&0));
+    }
+
+    #[test]
     fn one_series_too_many_is_measured_with_the_others() {
         let config = MetricsConfig { max_series: 2, ..MetricsConfig::default() };
         let mut registry = Registry::new(&config, Direction::Outbound, Vocabulary::default());
         let mut name = |number| {
-            let labels =
-                [(Key::ErrorType, Some(Value::Number(number))), (Key::Endpoint, Some(OTHER)), (Key::Rule, None)];
-            let (series, overflows) = registry.series(Metric::SessionDuration, &labels);
+            let labels = Labels::default()
+                .with(Key::ErrorType, Some(Value::Number(number)))
+                .with(Key::Endpoint, Some(OTHER))
+                .with(Key::Rule, None);
+            let (series, overflows) = registry.series(Metric::SessionDuration, &labels).unwrap();
             (series.name().to_owned(), overflows)
         };
         let series = |value: &str| format!("mcp_client_session_duration.error_type=.={value};.;milliseconds");

@@ -54,7 +54,10 @@ impl Vocabulary {
     /// What is written for a value.
     pub(crate) fn with_text<T>(&self, value: Value, write: impl FnOnce(&str) -> T) -> T {
         match value {
-            Value::Fixed(text) => write(text),
+            Value::Word(word) => write(word.text()),
+            Value::Method(method) => write(method.name),
+            Value::Reason(reason) => write(reason.name()),
+            Value::Revision(revision) => write(revision.as_str()),
             Value::Number(number) => write(&number.to_string()),
             Value::Name(number) => write(self.texts.get(number as usize).map_or("", |text| &**text)),
         }

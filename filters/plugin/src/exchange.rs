@@ -12,6 +12,7 @@ use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use crate::abi;
 use crate::metrics::{self, Metrics};
+use crate::random;
 
 /// The context of one stream.
 #[derive(Debug)]
@@ -291,7 +292,7 @@ impl Host for ProxyHost {
     }
 
     fn random(&self, into: &mut [u8]) -> bool {
-        getrandom::fill(into).is_ok()
+        random::fill(into)
     }
 
     fn property(&self, path: &[&str]) -> Option<Vec<u8>> {

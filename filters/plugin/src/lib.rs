@@ -8,6 +8,7 @@
 mod abi;
 mod exchange;
 mod metrics;
+mod random;
 mod root;
 
 use proxy_wasm::types::LogLevel;

@@ -31,6 +31,8 @@ pub struct Pipeline {
     pub(crate) settings: Settings,
     pub(crate) stages: Vec<Box<dyn Stage>>,
     observers: Vec<Box<dyn Observer>>,
+    /// An observer wants to know when a request was decided.
+    times_decisions: bool,
     headers: HeaderDemand,
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
@@ -60,6 +62,7 @@ impl Pipeline {
             settings,
             stages,
             observers: Vec::new(),
+            times_decisions: false,
             requests: Cell::new(None),
             responses: Cell::new(None),
         }
@@ -70,6 +73,7 @@ impl Pipeline {
     pub fn observed_by(mut self, observer: Box<dyn Observer>) -> Self {
         self.headers = self.headers.join(observer.headers());
         self.reads = self.reads.max(Reads::Observes);
+        self.times_decisions |= observer.times_decisions();
         self.observers.push(observer);
         self
     }
@@ -242,7 +246,7 @@ impl Exchange {
         match &self.observation {
             Some(observation) => {
                 let report = &observation.report;
-                report.response.started.is_some() && report.ended.is_none()
+                report.response.has_started && report.ended.is_none()
             }
             None => false,
         }

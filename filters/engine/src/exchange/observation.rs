@@ -27,6 +27,7 @@ const ENGINE: &str = "engine";
 #[derive(Debug)]
 pub(super) struct Observation {
     pub(super) report: Report,
+    is_decided: bool,
     observers: Vec<Box<dyn ExchangeObserver>>,
     /// Of the message that is being decided.
     pub(super) remarks: Remarks,
@@ -139,6 +140,7 @@ impl Observation {
                 messages: Vec::new(),
                 response: ResponseReport::default(),
             },
+            is_decided: false,
             observers: pipeline.observers.iter().map(|observer| observer.open()).collect(),
             remarks: Remarks::default(),
         })
@@ -277,7 +279,7 @@ impl Observation {
     ) {
         let report = &mut self.report;
         report.response.status = std::str::from_utf8(status).ok().and_then(|status| status.parse().ok());
-        report.response.started = Some(host.now());
+        report.response.has_started = true;
         report.response.is_stream = media::media(headers) == Media::EventStream;
         report.response.is_complete = end_of_stream;
         if let Some(session) = text(headers.first("mcp-session-id")) {
@@ -317,9 +319,11 @@ impl Exchange {
         let Some(observation) = &mut self.observation else { return };
         let report = &mut observation.report;
         report.outcome = self.outcome;
-        if report.decided.is_none() && self.outcome != Outcome::Open {
-            let now = host.now();
-            report.decided = Some(now);
+        if !observation.is_decided && self.outcome != Outcome::Open {
+            observation.is_decided = true;
+            if self.pipeline.times_decisions || matches!(self.outcome, Outcome::Denied(_)) {
+                report.decided = Some(host.now());
+            }
             for message in &mut report.messages {
                 match (self.outcome, message.decision) {
                     (
@@ -333,7 +337,7 @@ impl Exchange {
                     }
                     _ => {}
                 }
-                if let Outcome::Denied(reason) = self.outcome {
+                if let (Outcome::Denied(reason), Some(now)) = (self.outcome, report.decided) {
                     message.answered_here(if let Decided::Denied(own) = message.decision { own } else { reason }, now);
                 }
             }

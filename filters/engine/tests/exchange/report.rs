@@ -28,6 +28,10 @@ impl Observer for Recorder {
         HeaderDemand::None
     }
 
+    fn times_decisions(&self) -> bool {
+        true
+    }
+
     fn open(&self) -> Box<dyn ExchangeObserver> {
         Box::new(self.clone())
     }
@@ -275,7 +279,7 @@ fn streams_are_counted_while_they_flow() {
         let report = recorder.report();
         let expected = ResponseReport {
             status: Some(200),
-            started: Some(0),
+            has_started: true,
             gives_session: false,
             is_stream: true,
             first_event: Some(stream.find("progress\"}\n\n").unwrap() as u64 + 11),
