@@ -51,14 +51,26 @@ struct Ascii(CompactFormatter);
 
 impl Formatter for Ascii {
     fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+        if is_visible_ascii(fragment) {
+            return writer.write_all(fragment.as_bytes());
+        }
         let mut out = Vec::with_capacity(fragment.len());
         write_ascii(&mut out, fragment);
         writer.write_all(&out)
     }
 }
 
+/// Whether a text is visible ASCII and spaces. It is looked at to its end, which many bytes at a time is quicker than to
+/// stop at the first that is not.
+fn is_visible_ascii(text: &str) -> bool {
+    text.bytes().fold(true, |visible, b| visible & matches!(b, b' '..=b'~'))
+}
+
 /// Writes letters of JSON, of which only those of strings can be something else than visible ASCII.
 pub(crate) fn write_ascii(out: &mut Vec<u8>, text: &str) {
+    if is_visible_ascii(text) {
+        return out.extend_from_slice(text.as_bytes());
+    }
     let mut rest = text;
     while let Some(at) = rest.find(|c| !matches!(c, ' '..='~')) {
         let (plain, behind) = rest.split_at_checked(at).unwrap_or((rest, ""));
