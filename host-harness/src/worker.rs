@@ -245,6 +245,12 @@ impl Worker {
         self.vm.failed()
     }
 
+    /// How large the VM's linear memory is, in bytes: it only grows.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.vm.memory_bytes()
+    }
+
     /// May the upstream still answer?
     fn answered_by_upstream(&mut self, id: StreamId) -> bool {
         self.vm.stream(id).is_some_and(|stream| {

@@ -132,6 +132,14 @@ impl Envoy {
         self.admin
     }
 
+    /// How much of the machine's memory it has, in bytes. `None` where the system does not say so in `/proc`.
+    #[must_use]
+    pub fn resident_bytes(&self) -> Option<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        let kibibytes = status.lines().find_map(|line| line.strip_prefix("VmRSS:")?.trim().strip_suffix(" kB"))?;
+        kibibytes.parse::<u64>().ok()?.checked_mul(1024)
+    }
+
     /// A page of the administration interface.
     ///
     /// # Errors

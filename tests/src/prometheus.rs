@@ -64,20 +64,20 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts one that asks each of `targets`, a job's name and the administration page of an Envoy, and evaluates the rules of
-    /// a file.
+    /// Starts one that asks each of `targets`, a job's name with the address and the page that has its metrics, and evaluates the
+    /// rules of a file.
     ///
     /// # Errors
     /// When it does not start, with its log.
-    pub fn start(targets: &[(&str, SocketAddr)], rules: &Path) -> Result<Self> {
+    pub fn start(targets: &[(&str, (SocketAddr, &str))], rules: &Path) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let jobs: Vec<_> = targets
             .iter()
-            .map(|(job, admin)| {
+            .map(|(job, (address, page))| {
                 json!({
                     "job_name": job,
-                    "metrics_path": "/stats/prometheus",
-                    "static_configs": [{"targets": [admin.to_string()], "labels": {"namespace": "mcp"}}],
+                    "metrics_path": page,
+                    "static_configs": [{"targets": [address.to_string()], "labels": {"namespace": "mcp"}}],
                 })
             })
             .collect();

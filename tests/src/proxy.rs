@@ -119,9 +119,16 @@ impl Proxy {
     /// # Errors
     /// When the host does not answer.
     pub fn scrape(&self) -> Result<String> {
+        let (address, page) = self.metrics();
+        envoy::get(address, page)
+    }
+
+    /// Where Prometheus scrapes it: an address, and a page there.
+    #[must_use]
+    pub const fn metrics(&self) -> (SocketAddr, &'static str) {
         match &self.running {
-            Running::Envoy(envoy) => envoy.get("/stats/prometheus"),
-            Running::Serve { metrics, .. } => envoy::get(*metrics, "/metrics"),
+            Running::Envoy(envoy) => (envoy.admin(), "/stats/prometheus"),
+            Running::Serve { metrics, .. } => (*metrics, "/metrics"),
         }
     }
 

@@ -190,6 +190,11 @@ impl Vm {
         })
     }
 
+    /// The size of the linear memory; 0 where the VM has not started.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        self.state().memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
     pub(crate) fn failed(&self) -> bool {
         self.failed
     }

@@ -105,6 +105,38 @@ mod tests {
         assert!(logged.contains("polcy"), "{error}: {logged}");
     }
 
+    /// Names that nobody has heard of, as many as a hostile client likes: what it calls is denied or goes on, and the series and the
+    /// memory stay what they were.
+    #[test]
+    fn whatever_names_a_client_makes_up_series_and_memory_stay() {
+        const CALLS: usize = 30_000;
+        let observed = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"/mcp"}],"trace":{},"metrics":{},"audit":{},"spans":{},
+            "policy":{"default":"deny","rules":[{"name":"some","effect":"allow","tools":["a*","search"]}]}}"#;
+        let host = Host::default();
+        let mut worker = start(&host, observed).unwrap();
+        let series = |host: &Host| {
+            let metrics = host.metrics();
+            metrics.counters.len() + metrics.gauges.len() + metrics.histograms.len()
+        };
+        let mut state = 1_u64;
+        let mut before = (0, 0);
+        for number in 0..CALLS {
+            if number == CALLS / 10 {
+                before = (series(&host), worker.memory_bytes());
+            }
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (id, _) = post(&mut worker, &call(&format!("{state:016x};.;outcome=.=ok;.;")), 4096);
+            worker.close(id);
+        }
+        assert!(before.0 > 0 && before.1 > 0);
+        assert_eq!((series(&host), worker.memory_bytes()), before);
+        let requests: Vec<_> =
+            host.metrics().counters.into_iter().filter(|(name, _)| name.starts_with("meshward_requests.")).collect();
+        assert!(requests.iter().all(|(name, _)| name.contains("gen_ai_tool_name=.=other;.;")), "{requests:?}");
+        assert_eq!(requests.iter().map(|(_, count)| count).sum::<u64>(), CALLS as u64);
+        assert_eq!(host.stats().vm_failures, 0);
+    }
+
     #[test]
     fn workers_share_metrics_and_stand_alone_otherwise() {
         let host = Host::default();

@@ -1,4 +1,4 @@
-//! The dashboards and rules are right: a real Prometheus asks a real Envoy, and every query has its answer.
+//! The dashboards and rules are right: a real Prometheus asks a real Envoy, and `meshward serve`, and every query has its answer.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -116,7 +116,7 @@ struct Mesh {
 }
 
 impl Mesh {
-    fn start() -> Self {
+    fn start(host: Host) -> Self {
         let server = McpServer::start().unwrap();
         let server_side = json!({
             "apiVersion": "meshward/v1",
@@ -144,9 +144,15 @@ impl Mesh {
             "catalogue": {},
             "metrics": {},
         });
-        let server_side = Proxy::start(Host::Envoy, &server_side, server.address()).unwrap();
-        let client_side = Proxy::start(Host::Envoy, &client_side, server_side.address()).unwrap();
+        let server_side = Proxy::start(host, &server_side, server.address()).unwrap();
+        let client_side = Proxy::start(host, &client_side, server_side.address()).unwrap();
         Self { client_side, server_side, _server: server }
+    }
+
+    /// A Prometheus that scrapes both proxies, with the rules that we ship.
+    fn scraped(&self) -> Prometheus {
+        let targets = [("servers", self.server_side.metrics()), ("clients", self.client_side.metrics())];
+        Prometheus::start(&targets, &expressions::folder().join("prometheus/rules.yaml")).unwrap()
     }
 }
 
@@ -288,10 +294,8 @@ fn draw(prometheus: &Prometheus, begin: u64, end: u64) {
 
 #[test]
 fn prometheus_has_what_clients_saw_and_the_dashboards_show_it() {
-    let mesh = Mesh::start();
-    let admin = |proxy: &Proxy| proxy.as_envoy().unwrap().admin();
-    let targets = [("servers", admin(&mesh.server_side)), ("clients", admin(&mesh.client_side))];
-    let prometheus = Prometheus::start(&targets, &expressions::folder().join("prometheus/rules.yaml")).unwrap();
+    let mesh = Mesh::start(Host::Envoy);
+    let prometheus = mesh.scraped();
     let begin = seconds();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let refusals = traffic::by_hand(mesh.server_side.address());
@@ -302,4 +306,15 @@ fn prometheus_has_what_clients_saw_and_the_dashboards_show_it() {
     draw(&prometheus, begin + 10, end);
     every_query_is_answered(&prometheus);
     every_rule_works(&prometheus);
+}
+
+#[test]
+fn prometheus_has_what_clients_saw_through_serve() {
+    let mesh = Mesh::start(Host::Serve);
+    let prometheus = mesh.scraped();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let refusals = traffic::by_hand(mesh.server_side.address());
+    let calls = runtime.block_on(traffic::of_clients(mesh.client_side.address(), Duration::from_secs(15)));
+    sums_agree(&prometheus, &calls, &refusals);
+    every_query_is_answered(&prometheus);
 }
