@@ -27,8 +27,34 @@ fn demonstrate(host: &str) -> Result<()> {
         let listed = row(&format!("{mode}: tools/list"), "seen")?;
         ensure!(listed.contains("json_schema_2020_12_tool") && !listed.contains("test_sampling"), "{listed}");
     }
-    let denied = document.pointer("/refusals/denied").and_then(Value::as_u64);
+    let denied = document.pointer("/metrics/refusals/denied").and_then(Value::as_u64);
     ensure!(denied == Some(6), "the metrics count {denied:?} denied calls");
+    observed(&document)
+}
+
+/// What an operator sees: records, metrics and traces, which agree.
+fn observed(document: &Value) -> Result<()> {
+    let list = |name: &str| document.pointer(name).and_then(Value::as_array).with_context(|| format!("no {name}"));
+    let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let audit = list("/audit")?;
+    let records = |tool: &str, decision: &str, rule: &str| {
+        let fits = |record: &&Value| {
+            text(record, "tool") == tool && text(record, "decision") == decision && text(record, "rule") == rule
+        };
+        audit.iter().filter(fits).count()
+    };
+    // In session mode, stateless, and four times with a trace.
+    ensure!(records("test_simple_text", "allow", "harmless") == 6, "{audit:#?}");
+    ensure!(records("test_tool_with_logging", "deny", "no-logging") == 2, "{audit:#?}");
+    ensure!(audit.iter().any(|record| text(record, "reason") == "duplicate_key"));
+    let count = |tool: &str, outcome: &str| -> Result<Option<u64>> {
+        let calls = list("/metrics/calls")?;
+        let calls = calls.iter().find(|calls| text(calls, "tool") == tool && text(calls, "outcome") == outcome);
+        Ok(calls.and_then(|calls| calls.get("count")?.as_u64()))
+    };
+    ensure!(count("test_simple_text", "ok")? == Some(6));
+    ensure!(count("json_schema_2020_12_tool", "refused")? == Some(2));
+    ensure!(list("/traces")?.len() == 4);
     Ok(())
 }
 

@@ -1,19 +1,17 @@
 //! The proxy between client and server: `meshward serve`, or a real Envoy. It ends with its owner.
 
-use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
+use meshward_tests::cases::left::LOG_PREFIX;
 use meshward_tests::envoy::{self, Envoy, sidecar_inbound};
 use meshward_tests::proxy::tool;
+use meshward_tests::scrape::{Sample, samples};
 use serde_json::Value;
-
-/// What refusals are called in the metrics of either proxy.
-const METRIC: &str = "meshward_refusals";
 
 /// A running proxy.
 #[derive(Debug)]
@@ -94,6 +92,10 @@ impl Proxy {
         let cluster =
             "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
         at(&mut bootstrap, &format!("{cluster}/port_value"), upstream.port().into())?;
+        // Histograms are as of the last flush: every five seconds unless told otherwise.
+        if let Value::Object(members) = &mut bootstrap {
+            members.insert("stats_flush_interval".into(), "0.5s".into());
+        }
         let envoy = Envoy::start(bootstrap, 1)?;
         let address = envoy.listeners()?.into_values().next().context("Envoy has no listener")?;
         Ok(Self { address, inner: Inner::Envoy(envoy), read: 0 })
@@ -120,10 +122,7 @@ impl Proxy {
     pub(crate) fn decided_by(&mut self) -> Option<Option<String>> {
         let until = Instant::now().checked_add(Duration::from_millis(500))?;
         loop {
-            let log = match &self.inner {
-                Inner::Serve { log, .. } => log.lock().map(|log| log.clone()).unwrap_or_default(),
-                Inner::Envoy(envoy) => envoy.log(),
-            };
+            let log = self.log();
             let new = log.get(self.read..).unwrap_or_default();
             if let Some(at) = new.find("refused a message") {
                 let line = new.get(at..).and_then(|new| new.split_once('\n')).map(|(line, _)| line);
@@ -140,31 +139,38 @@ impl Proxy {
         }
     }
 
-    /// Refusals by reason, as the proxy's own metrics count them.
-    pub(crate) fn refusals(&self) -> Result<BTreeMap<String, u64>> {
-        let page = match &self.inner {
-            Inner::Envoy(envoy) => envoy.get(&format!("/stats?filter={METRIC}"))?,
-            Inner::Serve { metrics, .. } => get(*metrics, "/metrics")?,
-        };
-        let count = |line: &str| {
-            let (_, rest) = line.split_once("reason")?;
-            let reason: String = rest
-                .chars()
-                .skip_while(|c| !c.is_ascii_lowercase())
-                .take_while(|c| c.is_ascii_lowercase() || *c == '_')
-                .collect();
-            Some((reason, line.rsplit([' ', ':']).next()?.trim().parse().ok()?))
-        };
-        Ok(page.lines().filter(|line| line.contains(METRIC) && !line.starts_with('#')).filter_map(count).collect())
+    /// The audit records in the log, as soon as there are this many.
+    pub(crate) fn audit_records(&self, at_least: usize) -> Result<Vec<Value>> {
+        let until = Instant::now().checked_add(Duration::from_secs(10)).context("clock")?;
+        loop {
+            let log = self.log();
+            let whole = log.rfind('\n').and_then(|end| log.get(..end)).unwrap_or_default();
+            let records = whole.lines().filter_map(|line| line.get(line.find(LOG_PREFIX)?..)?.strip_prefix(LOG_PREFIX));
+            let records: Vec<_> = records.filter_map(|record| serde_json::from_str(record).ok()).collect();
+            if records.len() >= at_least {
+                return Ok(records);
+            }
+            if Instant::now() > until {
+                bail!("{} audit records, not {at_least}", records.len());
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
-}
 
-fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: metrics\r\nconnection: close\r\n\r\n")?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    Ok(answer)
+    /// What Prometheus would scrape.
+    pub(crate) fn scrape(&self) -> Result<Vec<Sample>> {
+        match &self.inner {
+            Inner::Envoy(envoy) => samples(&envoy.get("/stats/prometheus")?),
+            Inner::Serve { metrics, .. } => samples(&envoy::get(*metrics, "/metrics")?),
+        }
+    }
+
+    fn log(&self) -> String {
+        match &self.inner {
+            Inner::Serve { log, .. } => log.lock().map(|log| log.clone()).unwrap_or_default(),
+            Inner::Envoy(envoy) => envoy.log(),
+        }
+    }
 }
 
 impl Drop for Proxy {

@@ -52,7 +52,7 @@ pub(crate) fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
         .collect()
 }
 
-fn post(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Value)> {
+pub(crate) fn post(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Value)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
     write!(
