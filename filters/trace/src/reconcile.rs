@@ -2,14 +2,14 @@
 
 use crate::carrier::Place;
 use crate::config::Rule;
-use crate::parent::Parent;
+use crate::parent::{Parent, SAMPLED};
 
 #[cfg(test)]
 mod tests;
 
 /// What is known beside the two places.
 #[derive(Debug)]
-pub(crate) struct Around {
+pub(crate) struct Around<'a> {
     /// The span that the proxy's own tracer has made for the HTTP request; it takes the place of the head's parent when
     /// the head goes on.
     pub(crate) proxy_span: Option<Parent>,
@@ -17,6 +17,8 @@ pub(crate) struct Around {
     pub(crate) can_edit_head: bool,
     /// The parent of the first request of the same batch.
     pub(crate) earlier: Option<Parent>,
+    /// The `tracestate` of a trace that begins here, if it is sampled.
+    pub(crate) begun: Option<&'a str>,
 }
 
 /// Has the two places agree, as far as the rule wants it, and says which parent the request has then. `start` begins a trace.
@@ -24,7 +26,7 @@ pub(crate) fn reconcile(
     rule: Rule,
     head: &mut Place,
     meta: &mut Place,
-    around: &Around,
+    around: &Around<'_>,
     start: impl FnOnce() -> Option<Parent>,
 ) -> Option<Parent> {
     let http = around.proxy_span.or(head.parent.value);
@@ -46,10 +48,12 @@ pub(crate) fn reconcile(
         }
         (Some(_), _) => {}
         (None, None) => {
-            if let Some(parent) = around.earlier.or_else(start) {
-                meta.follow(parent, None);
+            let begun = |parent: Parent| (parent, around.begun.filter(|_| parent.flags & SAMPLED != 0));
+            let earlier = around.earlier.map(|parent| (parent, None));
+            if let Some((parent, state)) = earlier.or_else(|| start().map(begun)) {
+                meta.follow(parent, state);
                 if around.can_edit_head {
-                    head.follow(parent, None);
+                    head.follow(parent, state);
                 }
             }
         }

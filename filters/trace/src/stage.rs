@@ -29,6 +29,8 @@ struct Shared {
     rule: Rule,
     /// `None`: no trace begins here.
     start: Option<Sampling>,
+    /// The `tracestate` of those that are sampled.
+    begun: Option<String>,
     allowance: Allowance,
     /// The proxy says its own span.
     proxy_span: bool,
@@ -54,6 +56,7 @@ impl TraceStage {
             shared: Rc::new(Shared {
                 rule: config.rule,
                 start: config.start.then(|| Sampling::of(config.sampling)),
+                begun: Sampling::of(config.sampling).state(),
                 allowance: Allowance {
                     keys: baggage.keys.iter().map(|key| Glob::new(key)).collect(),
                     max_members: baggage.max_members,
@@ -111,7 +114,7 @@ impl StageExchange for TraceExchange {
                 shared.start.and_then(|sampling| start(&*scope.host, sampling))
             };
             if let Some(parent) = parent {
-                self.head.follow(parent, None);
+                self.head.follow(parent, shared.begun.as_deref().filter(|_| parent.flags & SAMPLED != 0));
             }
         }
         self.edit_head(scope);
@@ -130,6 +133,7 @@ impl StageExchange for TraceExchange {
                 proxy_span: self.proxy_span,
                 can_edit_head: scope.can_edit_request_head() && !self.settled && self.proxy_span.is_none(),
                 earlier: self.earlier,
+                begun: shared.begun.as_deref(),
             };
             let begin = || shared.start.and_then(|sampling| start(&*scope.host, sampling));
             let parent = reconcile(shared.rule, &mut self.head, &mut meta, &around, begin);

@@ -29,6 +29,13 @@ impl Sampling {
         Self { threshold: RANGE.saturating_sub((ratio.clamp(0.0, 1.0) * RANGE as f64).round() as u64) }
     }
 
+    /// What the `tracestate` of a trace says that is sampled by this: OpenTelemetry's rejection threshold, by which whoever counts spans knows
+    /// for how many each stands (specification, Trace, "TraceState: Probability Sampling"). `None`: no part is left out.
+    pub(crate) fn state(self) -> Option<String> {
+        let digits = format!("{:014x}", self.threshold);
+        (1..RANGE).contains(&self.threshold).then(|| format!("ot=th:{}", digits.trim_end_matches('0')))
+    }
+
     pub(crate) fn samples(self, trace_id: TraceId) -> bool {
         let [.., last] = trace_id.0.as_chunks::<8>().0 else { return false };
         u64::from_be_bytes(*last) % RANGE >= self.threshold

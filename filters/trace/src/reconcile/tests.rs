@@ -46,7 +46,7 @@ fn letter(place: &Place) -> char {
     letter
 }
 
-fn run(rule: Rule, head: char, meta: char, around: &Around) -> (char, char, char) {
+fn run(rule: Rule, head: char, meta: char, around: &Around<'_>) -> (char, char, char) {
     let (mut head, mut meta) = (place(head, false), place(meta, false));
     let winner = reconcile(rule, &mut head, &mut meta, around, || parent('N'));
     let mut other = Place::default();
@@ -62,7 +62,7 @@ const ROWS: [(char, char); 9] =
 /// The tables of docs/trace.md: the head, `_meta`, and what the request belongs to.
 #[test]
 fn every_rule_says_what_each_place_has_then() {
-    let hold = |can_edit_head| Around { proxy_span: None, can_edit_head, earlier: None };
+    let hold = |can_edit_head| Around { proxy_span: None, can_edit_head, earlier: None, begun: None };
     for (rule, held, not_held) in [
         (
             Rule::Convention,
@@ -96,7 +96,7 @@ fn every_rule_says_what_each_place_has_then() {
 /// With the proxy's own span known the head is the proxy's, which writes it when the request goes on.
 #[test]
 fn the_proxys_own_span_is_the_heads() {
-    let around = Around { proxy_span: parent('S'), can_edit_head: false, earlier: None };
+    let around = Around { proxy_span: parent('S'), can_edit_head: false, earlier: None, begun: None };
     for (rule, expected) in [
         (Rule::Convention, ["-SS", "-MM", "-SS", "HSS", "HMM", "HSS", "-SS", "-MM", "-SS"]),
         (Rule::Meta, ["-SS", "-MM", "-SS", "HSS", "HMM", "HSS", "-SS", "-MM", "-SS"]),
@@ -112,16 +112,27 @@ fn the_proxys_own_span_is_the_heads() {
 
 #[test]
 fn in_a_batch_what_has_no_context_belongs_to_the_first_ones_trace() {
-    let around = Around { proxy_span: None, can_edit_head: false, earlier: parent('E') };
+    let around = Around { proxy_span: None, can_edit_head: false, earlier: parent('E'), begun: Some("n=1") };
     for (meta, expected) in [('-', "-EE"), ('M', "-MM")] {
         let (h, m, w) = run(Rule::Convention, '-', meta, &around);
         assert_eq!(String::from_iter([h, m, w]), expected);
     }
 }
 
+/// What is sampled says by which part of the traces it was: to be counted as often.
+#[test]
+fn a_trace_that_begins_here_says_how_it_is_sampled() {
+    let around = Around { proxy_span: None, can_edit_head: true, earlier: None, begun: Some("n=1") };
+    for (flags, state) in [(3, Some("n=1")), (2, None)] {
+        let (mut head, mut meta) = (Place::default(), Place::default());
+        reconcile(Rule::Convention, &mut head, &mut meta, &around, || Some(Parent { flags, ..parent('N')? }));
+        assert_eq!((head.state.value.as_deref(), meta.state.value.as_deref()), (state, state));
+    }
+}
+
 #[test]
 fn vendors_positions_go_with_their_own_parent() {
-    let around = Around { proxy_span: None, can_edit_head: true, earlier: None };
+    let around = Around { proxy_span: None, can_edit_head: true, earlier: None, begun: None };
     // The client's own tracestate is of another trace.
     let (mut head, mut meta) = (place('H', false), place('M', false));
     reconcile(Rule::Header, &mut head, &mut meta, &around, || None);
@@ -151,7 +162,7 @@ fn baggage_follows_the_same_rule_on_its_own() {
         (Rule::Convention, '-', '-', "--"),
     ] {
         let (mut head, mut meta) = (place(head, true), place(meta, true));
-        let around = Around { proxy_span: None, can_edit_head: true, earlier: None };
+        let around = Around { proxy_span: None, can_edit_head: true, earlier: None, begun: None };
         reconcile(rule, &mut head, &mut meta, &around, || None);
         let letter = |place: &Place| place.baggage.value.as_ref().and_then(|list| list.chars().next()).unwrap_or('-');
         assert_eq!(String::from_iter([letter(&head), letter(&meta)]), expected, "{rule:?}");

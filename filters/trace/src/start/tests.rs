@@ -58,3 +58,21 @@ fn a_new_parent_is_random_and_says_so() {
     assert_eq!(start(&Random(None), Sampling::of(1.0)), None);
     assert_eq!(start(&Random(Some(vec![0])), Sampling::of(1.0)), None);
 }
+
+/// The examples of OpenTelemetry's specification, and the edges.
+#[test]
+fn a_threshold_is_written_without_zeros_at_its_end() {
+    for (ratio, state) in [
+        (1.0, None),
+        (0.5, Some("ot=th:8")),
+        (0.25, Some("ot=th:c")),
+        (1.0 - 1.0 / 65536.0, Some("ot=th:0001")),
+        (1.0 / 65536.0, Some("ot=th:ffff")),
+        (1.0 / RANGE as f64, Some("ot=th:ffffffffffffff")),
+        (0.0, None),
+    ] {
+        assert_eq!(Sampling::of(ratio).state().as_deref(), state, "{ratio}");
+    }
+    // 1 %: `fd70a4` to six digits.
+    assert!(Sampling::of(0.01).state().unwrap().starts_with("ot=th:fd70a3d70a3d"));
+}
