@@ -1,4 +1,4 @@
-//! The dependency rule: `wire <- engine <- {policy, trace, metrics} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
+//! The dependency rule: `wire <- engine <- {policy, guards, trace, metrics} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
 //!
 //! The crates of the filters are pure: no host, no clock, no random source, no log sink. What cargo resolves says so.
 
@@ -15,6 +15,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-identity", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-audit", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
+    ("meshward-guards", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-metrics", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
@@ -25,6 +26,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-identity",
             "meshward-audit",
             "meshward-catalogue",
+            "meshward-guards",
             "meshward-metrics",
             "meshward-policy",
             "meshward-trace",
@@ -39,6 +41,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-identity",
             "meshward-audit",
             "meshward-catalogue",
+            "meshward-guards",
             "meshward-metrics",
             "meshward-policy",
             "meshward-trace",
@@ -60,7 +63,7 @@ const IMPURE: &[&str] = &["log", "tracing", "chrono", "time", "getrandom", "rand
 /// `schema-validation`) have random seeds, as those of the standard library have. Nothing else comes of it.
 const SEEDS: &str = "getrandom";
 /// The crates that have that library.
-const SEEDED: &[&str] = &["meshward-catalogue", "meshward-metrics", "meshward"];
+const SEEDED: &[&str] = &["meshward-catalogue", "meshward-guards", "meshward-metrics", "meshward"];
 
 /// Asks cargo for the tree of every crate and holds it to the rule.
 pub(crate) fn check(workspace: &Workspace) -> Result<()> {

@@ -7,11 +7,14 @@ use meshward_wire::message::Kind as MessageKind;
 use meshward_wire::refusal::Reason;
 
 use crate::excerpt::Excerpt;
-use crate::record::{Batch, Decision, Direction, Form, Kind, Outcome, Phase, Principal, Record, Ruling, Sender};
+use crate::record::{Batch, Decision, Direction, Form, Kind, Note, Outcome, Phase, Principal, Record, Ruling, Sender};
 use crate::text::{MAX_TEXT_BYTES, clipped, shown_uri};
 
 /// The most resources of one message that are named.
 const MAX_RESOURCES: usize = 8;
+
+/// The most notes of one message.
+const MAX_NOTES: usize = 16;
 
 /// What all records of an exchange have in common.
 #[derive(Debug)]
@@ -75,6 +78,12 @@ impl Composer<'_> {
         }
         let rulings =
             if message.rulings.len() > 1 { message.rulings.iter().map(Ruling::of).collect() } else { Vec::new() };
+        bounded.note("notes", message.notes.len() > MAX_NOTES);
+        let notes = message.notes.iter().take(MAX_NOTES);
+        let mut note = |(name, value): &(&'static str, String)| {
+            bounded.text("notes", Some(value)).map(|value| Note { name, value })
+        };
+        let notes = notes.filter_map(&mut note).collect();
         Record {
             audit: Form::V1,
             time: rfc3339(time),
@@ -108,6 +117,7 @@ impl Composer<'_> {
             rulings,
             hidden: message.hidden,
             would_hide: message.would_hide,
+            notes,
             outcome: Outcome::Failed,
             is_error: None,
             jsonrpc_code: None,

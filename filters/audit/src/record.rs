@@ -93,6 +93,10 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_zero")]
     #[cfg_attr(feature = "schema", schemars(default))]
     pub would_hide: u64,
+    /// What stages have found out about it or its answer, such as changes of the server's tools: the first 16.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(default))]
+    pub notes: Vec<Note>,
     /// What became of it.
     pub outcome: Outcome,
     /// Whether the result of a call says `isError`: the tool's, or ours where it is refused as a result.
@@ -238,6 +242,16 @@ pub enum Kind {
     Response,
     /// It answers a request with an error.
     Error,
+}
+
+/// Something that a stage has found out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Note {
+    /// What it is: `tool_changed`, `tool_unknown`, `tool_added`, `tool_removed`, `tool_renamed`. There may be others.
+    pub name: &'static str,
+    /// What it is about: the tool's name; of a renamed one the old name, ` -> ` and the new one.
+    pub value: String,
 }
 
 /// A place in a batch.

@@ -2,6 +2,8 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use meshward_engine::{Host, KeptHeaders};
+
 /// A server as a proxy knows it. Made of what the operator configured, never of what a client sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ServerKey(u128);
@@ -17,6 +19,18 @@ impl ServerKey {
             u128::from(hasher.finish())
         };
         Self(half(0) << 64 | half(1))
+    }
+
+    /// The server behind an exchange, whose request's path is an endpoint.
+    #[must_use]
+    pub fn behind(host: &dyn Host, headers: &KeptHeaders) -> Self {
+        Self::new(&host.property(&["xds", "cluster_name"]).unwrap_or_default(), headers.path())
+    }
+
+    /// The same for the same server, in every worker.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        self.0.to_le_bytes()
     }
 
     pub(crate) const fn to_bits(self) -> u128 {

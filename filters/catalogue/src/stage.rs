@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Headers, Host, KeptHeaders, Reads, Refusal, Scope,
-    Stage, StageExchange, Target, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Headers, KeptHeaders, Reads, Refusal, Scope, Stage,
+    StageExchange, Target, Verdict,
 };
 use meshward_wire::annotations;
 use meshward_wire::json::Span;
-use meshward_wire::listing::{self, ListKind, Listing};
+use meshward_wire::listing::{ListKind, Listing};
 use meshward_wire::message::{Kind, Message};
 use meshward_wire::mirrored::{self, Param};
 use meshward_wire::refusal::Reason;
@@ -93,7 +93,7 @@ impl StageExchange for CatalogueExchange {
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         match message.kind() {
             Kind::Notification if message.method().as_deref() == Some("notifications/tools/list_changed") => {
-                self.catalogue.forget(&*scope.host, &server(&*scope.host, scope.headers));
+                self.catalogue.forget(&*scope.host, &ServerKey::behind(&*scope.host, scope.headers));
             }
             Kind::Response => self.learn(message, asked, scope),
             Kind::Request | Kind::Notification | Kind::Error => {}
@@ -104,7 +104,8 @@ impl StageExchange for CatalogueExchange {
 
 impl CatalogueExchange {
     fn tool_call(&self, call: &Call<'_>, name: &str, scope: &Scope<'_>) -> Verdict {
-        let Some(tool) = self.catalogue.tool(&*scope.host, &server(&*scope.host, scope.headers), name) else {
+        let Some(tool) = self.catalogue.tool(&*scope.host, &ServerKey::behind(&*scope.host, scope.headers), name)
+        else {
             return match self.catalogue.unknown_tools() {
                 UnknownTools::Allow => Verdict::Pass,
                 UnknownTools::Refuse => Verdict::Refuse(Decision::new(Reason::ToolUnknown)),
@@ -133,24 +134,13 @@ impl CatalogueExchange {
     fn learn(&self, message: &Message<'_>, asked: &Asked, scope: &Scope<'_>) {
         let Some(result) = message.result() else { return };
         let text = message.text();
-        let mut methods = asked.methods_of(message.id());
-        let lists_tools = match (methods.next(), methods.next()) {
-            (Some(method), None) => method.is_some_and(|method| method.name == ListKind::Tools.method()),
-            // Asked for elsewhere, or one id for several requests.
-            _ => listing::kinds_by_shape(text, result).is_ok_and(|kinds| kinds.contains(&ListKind::Tools)),
-        };
-        if !lists_tools {
+        if !asked.lists(message, result).is_ok_and(|kinds| kinds.contains(&ListKind::Tools)) {
             return;
         }
         let Ok(listing) = Listing::read(text, result, ListKind::Tools) else { return };
         let tools = listing.entries.iter().map(|entry| (&*entry.name, entry.span));
-        self.catalogue.learn(&*scope.host, &server(&*scope.host, scope.headers), text, tools);
+        self.catalogue.learn(&*scope.host, &ServerKey::behind(&*scope.host, scope.headers), text, tools);
     }
-}
-
-/// The server behind this exchange.
-fn server(host: &dyn Host, headers: &KeptHeaders) -> ServerKey {
-    ServerKey::new(&host.property(&["xds", "cluster_name"]).unwrap_or_default(), headers.path())
 }
 
 /// Holds `Mcp-Param-*` headers against the arguments that the tool's schema has them mirror (MCP 2026-07-28,

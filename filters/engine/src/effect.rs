@@ -97,6 +97,13 @@ pub enum Counter {
         /// It was counted, but not taken out (shadow mode).
         shadow: bool,
     },
+    /// The definition of a tool is not as it was approved, or the list of tools is not as it was.
+    ToolFinding {
+        /// What was found.
+        finding: &'static str,
+        /// It passes nevertheless (observe mode).
+        shadow: bool,
+    },
     /// A rule's condition could not be evaluated.
     ConditionFailed {
         /// The rule allows, and so did not match; otherwise it denies, and so did.

@@ -30,6 +30,7 @@ mod sessions;
 mod settings;
 mod size;
 mod stage;
+pub mod store;
 mod trace;
 
 pub use callout::{Callout, CalloutOutcome};

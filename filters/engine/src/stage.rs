@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt::Debug;
 use std::rc::Rc;
 
+use meshward_wire::json::Span;
+use meshward_wire::listing::{self, ListKind, Unlistable};
 use meshward_wire::message::{Id, Message, OwnedId};
 use meshward_wire::method::Method;
 use meshward_wire::refusal::Reason;
@@ -288,6 +290,21 @@ impl Asked {
             .iter()
             .filter(move |request| id.is_some_and(|id| id.raw() == request.id.raw()))
             .map(|request| request.method)
+    }
+
+    /// What a result lists: by the method that asked for it, or, where that is not known, by its members.
+    ///
+    /// # Errors
+    /// A member that resembles one that lists.
+    pub fn lists(&self, message: &Message<'_>, result: Span) -> Result<Vec<ListKind>, Unlistable> {
+        let mut methods = self.methods_of(message.id());
+        match (methods.next(), methods.next()) {
+            (Some(method), None) => {
+                Ok(method.and_then(|method| ListKind::of_method(method.name)).into_iter().collect())
+            }
+            // Asked for elsewhere, or one id for several requests.
+            _ => listing::kinds_by_shape(message.text(), result),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use std::rc::Rc;
 use meshward_audit::{Audit, AuditConfig, Spans};
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
+use meshward_guards::{GuardsStage, Pins};
 use meshward_identity::Identity;
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
@@ -19,7 +20,7 @@ use crate::error::ConfigError;
 /// The root ids the module answers to: all stages, or one.
 pub const ROOT_IDS: [&str; 4] = ["meshward", POLICY, TRACE, METRICS];
 
-/// What calls are held against: the policy and the catalogue.
+/// What calls are held against: the policy, pins and the catalogue.
 const POLICY: &str = "meshward.policy";
 /// Metrics.
 const METRICS: &str = "meshward.metrics";
@@ -64,6 +65,11 @@ impl Config {
                 errors.add(&path, message);
             }
         }
+        if let Some(Err(faults)) = self.pins() {
+            for (path, message) in faults {
+                errors.add(&format!("pins.{path}"), message);
+            }
+        }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {
             errors.add(&format!("trace.{}", fault.path), fault.message);
         }
@@ -87,6 +93,12 @@ impl Config {
     /// Everything that is wrong with it.
     fn policy(&self) -> Option<Result<Policy, Vec<Fault>>> {
         self.policy.as_ref().map(|policy| Policy::compile(policy, &self.identity.trusted_headers))
+    }
+
+    /// The pins, compiled, if there are some.
+    fn pins(&self) -> Option<Result<Pins, Vec<(String, String)>>> {
+        let endpoints = self.endpoints.iter().map(|endpoint| endpoint.path.as_str());
+        self.pins.as_ref().map(|pins| Pins::new(pins, endpoints))
     }
 
     fn validate_endpoints(&self, errors: &mut Errors) {
@@ -192,6 +204,10 @@ impl Config {
         if let Some(policy) = self.policy().filter(|_| runs(POLICY)) {
             let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
+        }
+        // Behind the policy: whom that refuses learns nothing of what was approved.
+        if let Some(pins) = self.pins().filter(|_| runs(POLICY)) {
+            stages.push(Box::new(GuardsStage::new(pins.map_err(|_| PipelineError::Invalid)?)));
         }
         let catalogue = self.catalogue.as_ref().map(|catalogue| Catalogue::new(catalogue).map(Rc::new));
         let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;

@@ -3,6 +3,7 @@
 use meshward_audit::{AuditConfig, SpansConfig};
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
+use meshward_guards::PinsConfig;
 use meshward_identity::IdentityConfig;
 use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
@@ -42,6 +43,9 @@ pub struct Config {
     /// against it.
     #[serde(default)]
     pub catalogue: Option<CatalogueConfig>,
+    /// What the definitions of tools must be. Absent: the server may change them.
+    #[serde(default)]
+    pub pins: Option<PinsConfig>,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,

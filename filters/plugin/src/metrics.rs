@@ -30,6 +30,9 @@ impl Metrics {
     pub(crate) fn count(&self, counter: Counter, by: u64) {
         add(&self.counters, counter, by, || match counter {
             Counter::Hidden { list, shadow } => total("meshward_hidden", &[("list", list), ("mode", mode(shadow))]),
+            Counter::ToolFinding { finding, shadow } => {
+                total("meshward_tool_findings", &[("finding", finding), ("mode", mode(shadow))])
+            }
             Counter::ConditionFailed { allows } => {
                 total("meshward_condition_failures", &[("effect", if allows { "allow" } else { "deny" })])
             }

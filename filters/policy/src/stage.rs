@@ -250,15 +250,7 @@ impl PolicyExchange {
         if !self.shared.policy.filters_lists() {
             return Answer::Pass;
         }
-        let mut methods = asked.methods_of(message.id());
-        let kinds = match (methods.next(), methods.next()) {
-            (Some(method), None) => method.and_then(|method| ListKind::of_method(method.name)).into_iter().collect(),
-            // Asked for elsewhere, or one id for several requests.
-            _ => match listing::kinds_by_shape(text, result) {
-                Ok(kinds) => kinds,
-                Err(_) => return unreadable,
-            },
-        };
+        let Ok(kinds) = asked.lists(message, result) else { return unreadable };
         let shared = Rc::clone(&self.shared);
         for (number, kind) in kinds.into_iter().enumerate() {
             let subject = self.subject(Filter::used_by(kind), Direction::Client, scope.headers, &*scope.host);

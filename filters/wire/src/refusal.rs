@@ -145,6 +145,10 @@ reasons! {
     SchemaUnusable, "schema_unusable", -32602, 400, "The tool's input schema cannot be used";
     /// A tool of which no definition is known.
     ToolUnknown, "tool_unknown", -32602, 400, "This tool is not known here: list the tools first";
+    /// A tool whose definition is another than the approved one.
+    ToolChanged, "tool_changed", -31403, 403, "This tool's definition is not the one that was approved";
+    /// A tool whose definition nobody has approved.
+    ToolUnpinned, "tool_unpinned", -31403, 403, "This tool's definition was not approved";
     /// Arguments longer than the tool's bound.
     ArgumentsTooLarge, "arguments_too_large", -32602, 400, "The arguments are too large for this tool";
     /// What the server sent cannot be read.
@@ -179,6 +183,8 @@ impl Reason {
                 | Self::ArgumentsTooLarge
                 | Self::SchemaUnusable
                 | Self::ToolUnknown
+                | Self::ToolChanged
+                | Self::ToolUnpinned
         )
     }
 }

@@ -58,6 +58,11 @@ impl Splices {
         self.edits.push(Edit { at, new: New::Gone });
     }
 
+    /// The elements and members that go.
+    pub fn removed(&self) -> impl Iterator<Item = Span> + '_ {
+        self.edits.iter().filter(|edit| edit.new == New::Gone).map(|edit| edit.at)
+    }
+
     /// Removes a member of an object, and the comma beside it.
     pub fn remove_member(&mut self, member: Member) {
         self.remove_element(member.span());

@@ -49,6 +49,10 @@ pub struct Case {
     pub hidden: BTreeMap<String, u64>,
     /// Entries that are left only because the policy is in shadow mode, likewise.
     pub would_hide: BTreeMap<String, u64>,
+    /// What the guards find about the server's tools.
+    pub findings: BTreeMap<String, u64>,
+    /// Likewise, where the guards only observe.
+    pub observed_findings: BTreeMap<String, u64>,
     /// Conditions that cannot be evaluated, by the effect of their rule.
     pub failed_conditions: BTreeMap<String, u64>,
     /// What is measured, by series.
@@ -160,6 +164,8 @@ impl Case {
             shadow: spec.shadow,
             hidden: spec.hidden,
             would_hide: spec.would_hide,
+            findings: spec.findings,
+            observed_findings: spec.observed_findings,
             failed_conditions: spec.failed_conditions,
             metrics: spec.metrics,
             leaves: spec.leaves,

@@ -20,6 +20,7 @@ fn counted(name: &str) -> Option<Counted> {
     match metric {
         "meshward_refusals" => Some(Counted::Refused(label("reason")?.to_owned(), shadow()?)),
         "meshward_hidden" => Some(Counted::Hidden(label("list")?.to_owned(), shadow()?)),
+        "meshward_tool_findings" => Some(Counted::ToolFinding(label("finding")?.to_owned(), shadow()?)),
         "meshward_condition_failures" => Some(Counted::FailedCondition(label("effect")?.to_owned())),
         _ if metric.starts_with("meshward_") || metric.starts_with("mcp_") => Some(measured(name)),
         _ => None,

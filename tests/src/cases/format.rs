@@ -53,6 +53,12 @@ pub(super) struct CaseSpec {
     /// Entries that are left only because the policy is in shadow mode, likewise.
     #[serde(default)]
     pub(super) would_hide: BTreeMap<String, u64>,
+    /// What the guards find about the server's tools.
+    #[serde(default)]
+    pub(super) findings: BTreeMap<String, u64>,
+    /// Likewise, where the guards only observe.
+    #[serde(default)]
+    pub(super) observed_findings: BTreeMap<String, u64>,
     /// Conditions that cannot be evaluated, by the effect of their rule.
     #[serde(default)]
     pub(super) failed_conditions: BTreeMap<String, u64>,

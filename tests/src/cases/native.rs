@@ -109,6 +109,9 @@ impl One {
                 Effect::Count { counter: Counter::Hidden { list, shadow }, by } => {
                     self.counted.push((Counted::Hidden(list.to_owned(), shadow), by.cast_signed()));
                 }
+                Effect::Count { counter: Counter::ToolFinding { finding, shadow }, by } => {
+                    self.counted.push((Counted::ToolFinding(finding.to_owned(), shadow), by.cast_signed()));
+                }
                 Effect::Count { counter: Counter::ConditionFailed { allows }, by } => {
                     let effect = if allows { "allow" } else { "deny" };
                     self.counted.push((Counted::FailedCondition(effect.to_owned()), by.cast_signed()));

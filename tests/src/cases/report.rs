@@ -17,6 +17,8 @@ pub enum Counted {
     Refused(String, bool),
     /// Entries taken out of the list of a method; likewise.
     Hidden(String, bool),
+    /// Something about the server's tools, by what it is, and whether it was only observed.
+    ToolFinding(String, bool),
     /// Conditions that could not be evaluated, by the effect of their rule.
     FailedCondition(String),
     /// A series of the `metrics` section, as Prometheus writes it with its labels sorted: the value of a counter or a gauge,
@@ -130,6 +132,9 @@ fn count(case: &Case, counts: &mut Counts) {
     };
     for (shadow, entries) in [(false, &case.hidden), (true, &case.would_hide)] {
         entries.iter().for_each(|(list, by)| add_some(Counted::Hidden(list.clone(), shadow), *by));
+    }
+    for (shadow, findings) in [(false, &case.findings), (true, &case.observed_findings)] {
+        findings.iter().for_each(|(kind, by)| add_some(Counted::ToolFinding(kind.clone(), shadow), *by));
     }
     case.failed_conditions.iter().for_each(|(effect, by)| add_some(Counted::FailedCondition(effect.clone()), *by));
     case.metrics.iter().for_each(|(series, by)| add_some(Counted::Measured(series.clone()), *by));

@@ -1,6 +1,8 @@
 //! The one value that every request reads: which servers are known, and as of when.
 
-use super::codec::{Kind, Reader, open, seal};
+use meshward_engine::store::{Reader, open, seal};
+
+use super::codec::Kind;
 use crate::server::ServerKey;
 
 /// Bound of servers, whatever a configuration says.
@@ -26,7 +28,7 @@ pub(super) struct Entry {
 
 impl Directory {
     pub(super) fn decode(value: &[u8]) -> Option<Self> {
-        let mut reader = Reader(open(Kind::Directory, value)?);
+        let mut reader = Reader(open(Kind::Directory.tag(), value)?);
         let mut directory = Self { counter: reader.u64()?, slots: Vec::new() };
         while !reader.0.is_empty() {
             let server = ServerKey::from_bits(reader.u128()?);
@@ -42,7 +44,7 @@ impl Directory {
             body.extend_from_slice(&entry.since.to_le_bytes());
             body.extend_from_slice(&entry.generation.to_le_bytes());
         }
-        seal(Kind::Directory, &body)
+        seal(Kind::Directory.tag(), &body)
     }
 
     /// A server's slot.

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::codec::{Kind, Reader, digest, open, seal};
+use meshward_engine::store::{Reader, digest, open, seal};
+
+use super::codec::Kind;
 use crate::server::ServerKey;
 
 /// Bound of tools of a server, whatever a configuration says.
@@ -52,7 +54,7 @@ impl Index {
     }
 
     pub(super) fn decode(value: &[u8]) -> Option<Self> {
-        let mut reader = Reader(open(Kind::Index, value)?);
+        let mut reader = Reader(open(Kind::Index.tag(), value)?);
         let mut index = Self::empty(ServerKey::from_bits(reader.u128()?), reader.u64()?);
         index.generation = reader.u64()?;
         index.end = (reader.u16()?, reader.u32()?);
@@ -82,7 +84,7 @@ impl Index {
             body.extend_from_slice(&place.start.to_le_bytes());
             body.extend_from_slice(&place.len.to_le_bytes());
         }
-        seal(Kind::Index, &body)
+        seal(Kind::Index.tag(), &body)
     }
 
     pub(super) fn get(&self, name: u64) -> Option<Listed> {

@@ -21,8 +21,6 @@ mod index;
 mod segment;
 mod worker;
 
-use meshward_engine::{Host, StoreError};
-
 pub(crate) use self::directory::MAX_SERVERS;
 pub(crate) use self::index::{MAX_TOOLS, SEGMENT_BYTES};
 pub use self::worker::Learned;
@@ -30,40 +28,10 @@ pub(crate) use self::worker::{AsOf, Found, Page, Worker};
 
 const DIRECTORY: &str = "meshward/catalogue";
 
-/// How often a lost race is run again. Each time another worker has won it.
-const ATTEMPTS: usize = 64;
-
-/// A version that no value has: to write over it is to write where there is nothing, and only there.
-const NO_VALUE: u32 = u32::MAX;
-
 fn index_key(slot: usize) -> String {
     format!("{DIRECTORY}/{slot}")
 }
 
 fn segment_key(slot: usize, segment: u16) -> String {
     format!("{DIRECTORY}/{slot}/{segment}")
-}
-
-/// Reads a value, and writes what the function makes of it, until no other worker has written in between. `None` is to
-/// leave it as it is.
-fn write(
-    host: &dyn Host,
-    key: &str,
-    mut change: impl FnMut(Option<&[u8]>) -> Result<Option<Vec<u8>>, StoreError>,
-) -> Result<(), StoreError> {
-    for _ in 0..ATTEMPTS {
-        let current = host.store_get(key);
-        let value = current.as_ref().map(|(value, _)| value.as_slice());
-        let Some(new) = change(value)? else { return Ok(()) };
-        match set(host, key, &new, current.map(|(_, version)| version)) {
-            Err(StoreError::Changed) => {}
-            done => return done,
-        }
-    }
-    Err(StoreError::Changed)
-}
-
-/// Writes over a version that was read, or where nothing was.
-fn set(host: &dyn Host, key: &str, value: &[u8], version: Option<u32>) -> Result<(), StoreError> {
-    host.store_set(key, value, Some(version.unwrap_or(NO_VALUE)))
 }

@@ -3,11 +3,11 @@
 //! Each definition has its place from the index, and its digest there; so workers may write theirs in any order, and
 //! what is not there yet is not believed.
 
+use meshward_engine::store::{Reader, digest, update};
 use meshward_engine::{Host, StoreError};
 
-use super::codec::{Kind, Reader, digest, tag, tagged};
+use super::codec::Kind;
 use super::index::Place;
-use super::write;
 
 /// The tag, and the generation in which the catalogue began whose definitions these are.
 const HEAD_BYTES: usize = 16;
@@ -53,7 +53,7 @@ pub(super) fn definition(value: &[u8], since: u64, place: Place, digest: u64) ->
 }
 
 fn body(value: &[u8], since: u64) -> Option<&[u8]> {
-    let mut reader = Reader(tagged(Kind::Segment, value)?);
+    let mut reader = Reader(Kind::Segment.tagged(value)?);
     (reader.u64()? == since).then_some(reader.0)
 }
 
@@ -72,13 +72,13 @@ pub(super) fn fill(
     since: u64,
     definitions: &[(Place, Definition<'_>)],
 ) -> Result<(), StoreError> {
-    write(host, key, |value| {
+    update(host, key, |value| {
         let newer =
-            value.and_then(|value| Reader(tagged(Kind::Segment, value)?).u64()).is_some_and(|other| other > since);
+            value.and_then(|value| Reader(Kind::Segment.tagged(value)?).u64()).is_some_and(|other| other > since);
         if newer {
             return Err(StoreError::Changed);
         }
-        let mut fresh = tag(Kind::Segment).to_vec();
+        let mut fresh = Kind::Segment.tag().to_vec();
         fresh.extend_from_slice(&since.to_le_bytes());
         let old = value.and_then(|value| body(value, since).map(|_| value));
         let mut new = old.map_or(fresh, <[u8]>::to_vec);

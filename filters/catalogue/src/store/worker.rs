@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use meshward_engine::store::{ATTEMPTS, set, update};
 use meshward_engine::{Host, StoreError};
 
 use super::directory::{Directory, Entry};
 use super::index::{Index, Listed, name_digest};
 use super::segment::{Definition, definition, fill};
-use super::{ATTEMPTS, DIRECTORY, index_key, segment_key, set, write};
+use super::{DIRECTORY, index_key, segment_key};
 use crate::config::CatalogueConfig;
 use crate::server::ServerKey;
 
@@ -239,7 +240,7 @@ impl Worker {
 
     fn begin(&mut self, host: &dyn Host, server: ServerKey, config: &CatalogueConfig) -> Result<(), StoreError> {
         let seen = self.directory.find(server).map(|(_, entry)| entry.since);
-        write(host, DIRECTORY, |value| {
+        update(host, DIRECTORY, |value| {
             let mut directory = value.and_then(Directory::decode).unwrap_or_default();
             // Another worker may have been first.
             if directory.find(server).map(|(_, entry)| entry.since) != seen {
@@ -257,7 +258,7 @@ impl Worker {
         server: ServerKey,
         config: &CatalogueConfig,
     ) -> Result<(), StoreError> {
-        write(host, DIRECTORY, |value| {
+        update(host, DIRECTORY, |value| {
             let Some(mut directory) = value.and_then(Directory::decode) else { return Ok(None) };
             if directory.find(server).is_none() {
                 return Ok(None);
@@ -279,7 +280,7 @@ fn read_index(host: &dyn Host, slot: usize, entry: Entry) -> (Index, Option<u32>
 /// Raises the generation of a server. `false`: its catalogue has begun anew.
 fn publish(host: &dyn Host, entry: Entry, generation: u64) -> Result<bool, StoreError> {
     let mut is_current = true;
-    write(host, DIRECTORY, |value| {
+    update(host, DIRECTORY, |value| {
         let mut directory = value.and_then(Directory::decode).unwrap_or_default();
         let before = directory.clone();
         is_current = directory.publish(entry.server, entry.since, generation);

@@ -62,7 +62,7 @@ impl Remarks {
         match counter {
             Counter::Hidden { shadow: false, .. } => self.hidden = self.hidden.saturating_add(by),
             Counter::Hidden { shadow: true, .. } => self.would_hide = self.would_hide.saturating_add(by),
-            Counter::ConditionFailed { .. } | Counter::ContextDropped { .. } => {}
+            Counter::ConditionFailed { .. } | Counter::ContextDropped { .. } | Counter::ToolFinding { .. } => {}
         }
     }
 

@@ -1,0 +1,292 @@
+use super::*;
+use crate::config::{PinConfig, PinsConfig};
+
+fn d(text: &str) -> Digest {
+    Digest::of_bytes(text.as_bytes())
+}
+
+/// The pins of `a` and `b`, or none with trust on first use.
+fn pins(trust: Trust, change: impl FnOnce(&mut PinsConfig)) -> Pins {
+    let pin = |name: &str| PinConfig { name: name.into(), hash: d(name), endpoint: None };
+    let tools = if trust == Trust::Configured { vec![pin("a"), pin("b")] } else { Vec::new() };
+    let mut config = PinsConfig { trust, tools, ..PinsConfig::default() };
+    change(&mut config);
+    Pins::new(&config, ["/mcp"]).unwrap()
+}
+
+/// Tools with their definitions; what a step says of each, and what has changed: `+` added, `-` removed, `?` unknown,
+/// `!` changed, `>` renamed.
+fn see(table: &mut Table, pins: &Pins, place: Option<Place<'_>>, tools: &[(&str, &str)]) -> (String, Vec<String>) {
+    let tools = tools.iter().map(|(name, definition)| Listed { name, digest: d(definition) }).collect();
+    let review = table.review(pins, pins.of("/mcp"), &Page { tools, place });
+    let standing = |standing: &Standing| match standing {
+        Standing::Approved => 'y',
+        Standing::Changed => '!',
+        Standing::Unpinned => '?',
+        Standing::Unlisted => '-',
+    };
+    let change = |(change, name): &(Change, String)| {
+        let sign = match change {
+            Change::Changed => "!",
+            Change::Unknown => "?",
+            Change::Added => "+",
+            Change::Removed => "-",
+            Change::Renamed => ">",
+        };
+        format!("{sign}{name}")
+    };
+    (review.standings.iter().map(standing).collect(), review.changes.iter().map(change).collect())
+}
+
+const WHOLE: Option<Place<'_>> = Some(Place { cursor: None, next: None });
+
+/// Each step is a whole list: the tools, how they stand, what has changed.
+type Step<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
+
+fn play(pins: &Pins, steps: &[Step<'_>]) -> Table {
+    let mut table = Table::new(7);
+    for (number, (tools, standings, changes)) in steps.iter().enumerate() {
+        assert_eq!(
+            see(&mut table, pins, WHOLE, tools),
+            ((*standings).to_owned(), changes.iter().map(|c| (*c).to_owned()).collect()),
+            "{number}"
+        );
+        assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
+    }
+    table
+}
+
+#[test]
+fn pins_of_the_configuration() {
+    let pins = pins(Trust::Configured, |_| {});
+    play(
+        &pins,
+        &[
+            (&[("a", "a"), ("b", "b")], "yy", &[]),
+            (&[("a", "evil"), ("b", "b")], "!y", &["!a"]),
+            (&[("a", "evil"), ("b", "b")], "!y", &[]),
+            (&[("a", "worse"), ("b", "b")], "!y", &["!a"]),
+            (&[("a", "a"), ("b", "b")], "yy", &[]),
+            (&[("a", "a"), ("b", "b"), ("c", "c")], "yy?", &["?c"]),
+            (&[("a", "a"), ("c", "c")], "y?", &["-b"]),
+            (&[("a", "a"), ("c", "c"), ("b2", "b")], "y??", &[">b -> b2"]),
+            (&[("a", "a"), ("c", "c"), ("b", "b")], "y?y", &["-b2"]),
+        ],
+    );
+}
+
+#[test]
+fn what_was_never_listed_is_missed_once() {
+    let pins = pins(Trust::Configured, |_| {});
+    play(
+        &pins,
+        &[(&[("a", "a")], "y", &["-b"]), (&[("a", "a")], "y", &[]), (&[("a", "a"), ("b", "x")], "y!", &["!b"])],
+    );
+}
+
+#[test]
+fn trust_on_first_use() {
+    let pins = pins(Trust::FirstUse, |_| {});
+    play(
+        &pins,
+        &[
+            (&[("a", "a"), ("b", "b")], "yy", &[]),
+            (&[("a", "a"), ("b", "evil")], "y!", &["!b"]),
+            (&[("a", "a"), ("b", "b"), ("c", "c")], "yyy", &["+c"]),
+            (&[("a", "a"), ("c", "c")], "yy", &["-b"]),
+            (&[("a", "a"), ("c", "c"), ("b2", "b")], "yyy", &[">b -> b2"]),
+            (&[("a", "a"), ("c", "c"), ("b2", "b"), ("b", "evil")], "yyy!", &["!b"]),
+        ],
+    );
+}
+
+#[test]
+fn a_pin_wins_over_first_use() {
+    let pin = PinConfig { name: "b".into(), hash: d("b2"), endpoint: None };
+    let before = pins(Trust::FirstUse, |_| {});
+    let after = pins(Trust::FirstUse, |config| config.tools.push(pin));
+    let mut table = play(&before, &[(&[("a", "a"), ("b", "b")], "yy", &[])]);
+    assert_eq!(table.admits(&after, after.of("/mcp"), "b"), Standing::Changed);
+    assert_eq!(see(&mut table, &after, WHOLE, &[("a", "a"), ("b", "b2")]), ("yy".into(), vec![]));
+    assert_eq!(table.admits(&before, before.of("/mcp"), "b"), Standing::Changed);
+}
+
+#[test]
+fn calls_go_by_the_last_list() {
+    for (trust, unlisted, [never, other, listed, changed, forgotten, forgotten_change]) in [
+        (
+            Trust::Configured,
+            Unlisted::Allow,
+            [
+                Standing::Approved,
+                Standing::Unpinned,
+                Standing::Approved,
+                Standing::Changed,
+                Standing::Approved,
+                Standing::Changed,
+            ],
+        ),
+        (
+            Trust::Configured,
+            Unlisted::Refuse,
+            [
+                Standing::Unlisted,
+                Standing::Unpinned,
+                Standing::Approved,
+                Standing::Changed,
+                Standing::Unlisted,
+                Standing::Changed,
+            ],
+        ),
+        (
+            Trust::FirstUse,
+            Unlisted::Allow,
+            [
+                Standing::Approved,
+                Standing::Approved,
+                Standing::Approved,
+                Standing::Changed,
+                Standing::Approved,
+                Standing::Changed,
+            ],
+        ),
+        (
+            Trust::FirstUse,
+            Unlisted::Refuse,
+            [
+                Standing::Unlisted,
+                Standing::Unlisted,
+                Standing::Approved,
+                Standing::Changed,
+                Standing::Unlisted,
+                Standing::Changed,
+            ],
+        ),
+    ] {
+        let pins = pins(trust, |config| config.unlisted = unlisted);
+        let admits = |table: &Table, name: &str| table.admits(&pins, pins.of("/mcp"), name);
+        let mut table = Table::new(7);
+        assert_eq!(admits(&table, "a"), never);
+        assert_eq!(admits(&table, "z"), other);
+        see(&mut table, &pins, WHOLE, &[("a", "a")]);
+        assert_eq!(admits(&table, "a"), listed);
+        table.forget();
+        assert_eq!(admits(&table, "a"), forgotten);
+        see(&mut table, &pins, WHOLE, &[("a", "evil")]);
+        assert_eq!(admits(&table, "a"), changed);
+        table.forget();
+        assert_eq!(admits(&table, "a"), forgotten_change, "no server talks itself out of it");
+    }
+}
+
+#[test]
+fn what_is_removed_shows_when_the_last_page_has_come() {
+    let pins = pins(Trust::FirstUse, |_| {});
+    let place = |cursor, next| Some(Place { cursor, next });
+    let mut table = Table::new(7);
+    let all = [(None, Some("2"), ("a", "a")), (Some("2"), Some("3"), ("b", "b")), (Some("3"), None, ("c", "c"))];
+    for (cursor, next, tool) in all {
+        assert_eq!(see(&mut table, &pins, place(cursor, next), &[tool]), ("y".into(), vec![]));
+    }
+    // Nothing is told by pages that do not follow each other, or by one that was asked for elsewhere.
+    for (cursor, next) in [(Some("3"), None), (None, Some("2")), (Some("9"), None)] {
+        assert_eq!(see(&mut table, &pins, place(cursor, next), &[("a", "a")]), ("y".into(), vec![]));
+    }
+    assert_eq!(see(&mut table, &pins, None, &[("a", "a")]), ("y".into(), vec![]));
+    see(&mut table, &pins, place(None, Some("2")), &[("a", "a")]);
+    assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
+    assert_eq!(see(&mut table, &pins, place(Some("2"), None), &[("b", "b")]), ("y".into(), vec!["-c".into()]));
+}
+
+#[test]
+fn one_name_twice_is_approved_for_what_it_was_first() {
+    let pins = pins(Trust::Configured, |_| {});
+    for (tools, standings) in
+        [([("a", "a"), ("a", "evil")], "y!"), ([("a", "evil"), ("a", "a")], "!!"), ([("a", "a"), ("a", "a")], "yy")]
+    {
+        assert_eq!(see(&mut Table::new(7), &pins, None, &tools).0, standings);
+    }
+}
+
+#[test]
+fn tools_are_bounded_and_what_is_beyond_is_not_trusted() {
+    for (max, standings) in [(1, "y??"), (2, "yy?"), (3, "yyy")] {
+        let pins = pins(Trust::FirstUse, |config| config.max_tools = max);
+        let mut table = Table::new(7);
+        assert_eq!(see(&mut table, &pins, WHOLE, &[("a", "a"), ("b", "b"), ("c", "c")]).0, standings, "{max}");
+        assert_eq!(table.tools.len(), max);
+        assert_eq!(table.admits(&pins, pins.of("/mcp"), "z"), Standing::Unpinned, "it is full: nobody has seen it");
+    }
+    // Those with a pin always have room.
+    let pins = pins(Trust::Configured, |config| config.max_tools = 1);
+    assert_eq!(see(&mut Table::new(7), &pins, WHOLE, &[("x", "x"), ("y", "y"), ("a", "a"), ("b", "b")]).0, "??yy");
+}
+
+#[test]
+fn what_cannot_be_hashed_is_never_approved() {
+    for trust in [Trust::Configured, Trust::FirstUse] {
+        let pins = pins(trust, |_| {});
+        let page = Page { tools: vec![Listed { name: "a", digest: Digest::NONE }], place: WHOLE };
+        let mut table = Table::new(7);
+        for _ in 0..2 {
+            let standing = table.review(&pins, pins.of("/mcp"), &page).standings;
+            assert!(matches!(standing[..], [Standing::Changed | Standing::Unpinned]), "{standing:?}");
+        }
+        assert!(matches!(table.admits(&pins, pins.of("/mcp"), "a"), Standing::Changed | Standing::Unpinned));
+    }
+}
+
+#[test]
+fn without_a_store_only_pins_count() {
+    let pins = pins(Trust::Configured, |_| {});
+    let tool = |name, definition| Listed { name, digest: d(definition) };
+    let page = Page { tools: vec![tool("a", "a"), tool("b", "evil"), tool("c", "c")], place: WHOLE };
+    let review = Review::unremembered(pins.of("/mcp"), &page);
+    assert_eq!(review.standings, [Standing::Approved, Standing::Changed, Standing::Unpinned]);
+}
+
+#[test]
+fn long_names_are_remembered_in_part() {
+    for (name, kept) in [("n".repeat(127), 127), ("n".repeat(128), 128), ("n".repeat(129), 128), ("ä".repeat(100), 128)]
+    {
+        let pins = pins(Trust::FirstUse, |_| {});
+        let mut table = Table::new(7);
+        see(&mut table, &pins, WHOLE, &[(&name, "x"), ("other", "y")]);
+        assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
+        let (_, changes) = see(&mut table, &pins, WHOLE, &[("other", "y")]);
+        assert_eq!(changes[0].len(), kept + 1);
+    }
+}
+
+#[test]
+fn what_others_wrote_is_no_table() {
+    let pins = pins(Trust::FirstUse, |_| {});
+    let mut table = Table::new(7);
+    see(&mut table, &pins, Some(Place { cursor: None, next: Some("2") }), &[("a", "a"), ("b", "b")]);
+    let value = table.encode();
+    for at in 0..value.len() {
+        assert_eq!(Table::decode(&value[..at]), None, "{at}");
+        let mut flipped = value.clone();
+        flipped[at] ^= 1;
+        assert_eq!(Table::decode(&flipped), None, "{at}");
+    }
+}
+
+#[test]
+fn a_configuration_is_right_or_refused() {
+    let errors = |config: PinsConfig| Pins::new(&config, ["/mcp", "/two"]).map(|_| ()).unwrap_err();
+    let pin =
+        |endpoint: Option<&str>| PinConfig { name: "a".into(), hash: d("a"), endpoint: endpoint.map(str::to_owned) };
+    let with = |tools: Vec<PinConfig>| PinsConfig { tools, ..PinsConfig::default() };
+    let paths = |errors: Vec<(String, String)>| errors.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
+    assert_eq!(paths(errors(PinsConfig::default())), ["tools"]);
+    assert_eq!(paths(errors(with(vec![pin(None), pin(Some("/no"))]))), ["tools[1].endpoint"]);
+    assert_eq!(paths(errors(with(vec![pin(None), pin(Some("/two"))]))), ["tools[1]"]);
+    let bounds = PinsConfig { max_servers: 0, max_tools: 1 << 15, trust: Trust::FirstUse, ..PinsConfig::default() };
+    assert_eq!(paths(errors(bounds)), ["max_servers", "max_tools"]);
+    let pins = Pins::new(&with(vec![pin(Some("/two"))]), ["/mcp", "/two"]).unwrap();
+    assert_eq!(
+        (pins.of("/two").of("a"), pins.of("/mcp").of("a"), pins.of("/no").of("a")),
+        (&[d("a")][..], &[][..], &[][..])
+    );
+}
