@@ -7,6 +7,7 @@ mod completions;
 mod document;
 mod explain;
 mod failure;
+mod pin;
 mod places;
 mod rehearsal;
 mod schema;
@@ -30,6 +31,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
                   meshward check meshward.yaml\n  \
                   meshward explain meshward.yaml --call search '{\"query\": \"mcp\"}'\n  \
                   meshward test policy-tests.yaml\n  \
+                  meshward pin https://mcp.example/mcp > pins.yaml\n  \
                   meshward completions bash > ~/.local/share/bash-completion/completions/meshward"
 )]
 struct Cli {
@@ -43,6 +45,7 @@ enum Command {
     Check(check::Args),
     Explain(Box<explain::Args>),
     Test(test::Args),
+    Pin(Box<pin::Args>),
     /// Print the JSON Schema of the configuration, or of an audit record.
     Schema(schema::Args),
     /// Print the completion script of a shell.
@@ -55,6 +58,7 @@ fn main() -> ExitCode {
         Command::Check(args) => check::run(&args),
         Command::Explain(args) => explain::run(&args),
         Command::Test(args) => test::run(&args),
+        Command::Pin(args) => pin::run(&args),
         Command::Schema(args) => schema::run(&args),
         Command::Completions(args) => completions::run(&args, &mut Cli::command()),
     };
