@@ -1,7 +1,7 @@
 //! A record as a line, within its bound.
 
 use crate::record::{Principal, Record};
-use crate::text::{to_ascii_json, write_ascii};
+use crate::text::to_ascii;
 
 /// Takes a field out of a record; whether it was there.
 type Cut = (&'static str, fn(&mut Record) -> bool);
@@ -27,16 +27,19 @@ const CUTS: [Cut; 15] = [
 
 /// A record as JSON, with what is JSON already.
 fn written(record: &Record) -> Vec<u8> {
-    let mut line = to_ascii_json(record);
+    let mut line = Vec::with_capacity(1024);
+    if serde_json::to_writer(&mut line, record).is_err() {
+        return Vec::new();
+    }
     for (name, json) in [("arguments", &record.arguments), ("result", &record.result)] {
         if let Some(json) = json {
             line.pop();
-            line.extend_from_slice(format!(",\"{name}\":").as_bytes());
-            write_ascii(&mut line, json);
-            line.push(b'}');
+            for letters in [",\"", name, "\":", json, "}"] {
+                line.extend_from_slice(letters.as_bytes());
+            }
         }
     }
-    line
+    to_ascii(line)
 }
 
 /// The line of a record, at most `max` bytes long: fields are left out, and named in `cut`, until it fits.

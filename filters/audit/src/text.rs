@@ -1,10 +1,6 @@
 //! Texts of a client's in a record: bounded, and written so that a line stays a line.
 
 use std::borrow::Cow;
-use std::io;
-
-use serde::Serialize;
-use serde_json::ser::{CompactFormatter, Formatter, Serializer};
 
 use crate::redact::REDACTED;
 
@@ -38,40 +34,17 @@ pub(crate) fn shown_uri(uri: &str) -> Cow<'_, str> {
     }
 }
 
-/// JSON in one line of visible ASCII. Everything else is written as `\u…`: what a log's reader could take for the end of a
-/// line (U+2028), or a terminal for a command (U+009B).
+/// JSON in one line of visible ASCII. Everything else, which only strings can have, is written as `\u…`: what a log's reader
+/// could take for the end of a line (U+2028), or a terminal for a command (U+009B).
 #[must_use]
-pub(crate) fn to_ascii_json(value: &impl Serialize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(1024);
-    let written = value.serialize(&mut Serializer::with_formatter(&mut out, Ascii(CompactFormatter)));
-    if written.is_err() { Vec::new() } else { out }
-}
-
-struct Ascii(CompactFormatter);
-
-impl Formatter for Ascii {
-    fn write_string_fragment<W: io::Write + ?Sized>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
-        if is_visible_ascii(fragment) {
-            return writer.write_all(fragment.as_bytes());
-        }
-        let mut out = Vec::with_capacity(fragment.len());
-        write_ascii(&mut out, fragment);
-        writer.write_all(&out)
+pub(crate) fn to_ascii(json: Vec<u8>) -> Vec<u8> {
+    // It is looked at to its end, which many bytes at a time is quicker than to stop at the first that is not visible.
+    if json.iter().fold(true, |visible, b| visible & matches!(b, b' '..=b'~')) {
+        return json;
     }
-}
-
-/// Whether a text is visible ASCII and spaces. It is looked at to its end, which many bytes at a time is quicker than to
-/// stop at the first that is not.
-fn is_visible_ascii(text: &str) -> bool {
-    text.bytes().fold(true, |visible, b| visible & matches!(b, b' '..=b'~'))
-}
-
-/// Writes letters of JSON, of which only those of strings can be something else than visible ASCII.
-pub(crate) fn write_ascii(out: &mut Vec<u8>, text: &str) {
-    if is_visible_ascii(text) {
-        return out.extend_from_slice(text.as_bytes());
-    }
-    let mut rest = text;
+    let mut out = Vec::with_capacity(json.len().saturating_mul(2));
+    let json = String::from_utf8_lossy(&json);
+    let mut rest = &*json;
     while let Some(at) = rest.find(|c| !matches!(c, ' '..='~')) {
         let (plain, behind) = rest.split_at_checked(at).unwrap_or((rest, ""));
         out.extend_from_slice(plain.as_bytes());
@@ -82,6 +55,7 @@ pub(crate) fn write_ascii(out: &mut Vec<u8>, text: &str) {
         rest = chars.as_str();
     }
     out.extend_from_slice(rest.as_bytes());
+    out
 }
 
 #[cfg(test)]
@@ -124,8 +98,9 @@ mod tests {
             ("\u{1f600}!", r#""\ud83d\ude00!""#),
             ("\0\u{1b}[31m", r#""\u0000\u001b[31m""#),
         ] {
-            assert_eq!(to_ascii_json(&text), json.as_bytes(), "{text:?}");
-            assert_eq!(serde_json::from_slice::<String>(&to_ascii_json(&text)).unwrap(), text);
+            let written = to_ascii(serde_json::to_vec(text).unwrap());
+            assert_eq!(written, json.as_bytes(), "{text:?}");
+            assert_eq!(serde_json::from_slice::<String>(&written).unwrap(), text);
         }
     }
 }
