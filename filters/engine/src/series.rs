@@ -13,12 +13,13 @@ pub enum MetricKind {
     Histogram,
 }
 
-/// One series. It keeps the host's id for it, so that it is defined once.
+/// One series. It keeps the host's id for it, so that it is defined once, and what the host has not been told yet.
 #[derive(Debug)]
 pub struct Series {
     kind: MetricKind,
     name: String,
     host_id: Cell<Option<u32>>,
+    untold: Cell<Option<i64>>,
 }
 
 impl PartialEq for Series {
@@ -55,7 +56,7 @@ impl Series {
             name.push_str(";.;");
         }
         name.push_str(unit);
-        Self { kind, name, host_id: Cell::new(None) }
+        Self { kind, name, host_id: Cell::new(None), untold: Cell::new(None) }
     }
 
     /// Its kind.
@@ -76,6 +77,20 @@ impl Series {
             self.host_id.set(define(self.kind, &self.name));
         }
         self.host_id.get()
+    }
+}
+
+impl Series {
+    /// Keeps what is to be added, of a counter or a gauge, until [`Series::take`]. Whether it is the first since then.
+    pub fn keep(&self, by: i64) -> bool {
+        let kept = self.untold.get();
+        self.untold.set(Some(kept.unwrap_or_default().saturating_add(by)));
+        kept.is_none()
+    }
+
+    /// All that was kept.
+    pub fn take(&self) -> i64 {
+        self.untold.take().unwrap_or_default()
     }
 }
 
@@ -103,6 +118,15 @@ mod tests {
             assert_eq!(name(&"x".repeat(length)), name(&"x".repeat(written)));
         }
         assert_eq!(name(&format!("{}é", "x".repeat(127))), name(&"x".repeat(127)), "cut between characters");
+    }
+
+    #[test]
+    fn what_is_kept_is_taken_once() {
+        let series = Series::new(MetricKind::Gauge, "open", [], "now");
+        assert_eq!([series.keep(2), series.keep(-3), series.keep(1)], [true, false, false]);
+        assert_eq!([series.take(), series.take()], [0, 0]);
+        assert!(series.keep(5));
+        assert_eq!(series.take(), 5);
     }
 
     #[test]

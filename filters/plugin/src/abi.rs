@@ -25,6 +25,7 @@ impl Status {
 unsafe extern "C" {
     fn proxy_log(level: u32, data: *const u8, size: usize) -> u32;
     fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     fn proxy_get_buffer_bytes(buffer: u32, start: usize, max: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_buffer_bytes(buffer: u32, start: usize, size: usize, data: *const u8, len: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
@@ -83,6 +84,12 @@ pub(crate) fn now() -> u64 {
     // SAFETY: the host writes one u64 to a live place.
     let _: u32 = unsafe { proxy_get_current_time_nanoseconds(&raw mut time) };
     time
+}
+
+/// Has the host call the root context every so many milliseconds; 0: no more.
+pub(crate) fn set_tick(milliseconds: u32) -> Result<(), Status> {
+    // SAFETY: no pointers.
+    done(unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
 }
 
 /// Up to `max` bytes of a buffer, from its beginning.

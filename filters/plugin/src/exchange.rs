@@ -1,5 +1,6 @@
 //! One HTTP stream: callbacks to inputs, effects to host calls.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use meshward_engine::{
@@ -11,15 +12,18 @@ use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use crate::abi;
-use crate::metrics::{self, Metrics};
+use crate::metrics::Metrics;
 use crate::random;
 
+/// For how many effects memory is kept.
+const MOST_KEPT_EFFECTS: usize = 64;
+
 /// The context of one stream.
-#[derive(Debug)]
 pub(crate) struct HttpExchange {
     /// `None`: there is no configuration, or it went wrong; nothing passes.
     exchange: Option<Exchange>,
-    effects: Effects,
+    /// Memory for effects, which all exchanges of the worker use in turn.
+    effects: Rc<Cell<Effects>>,
     metrics: Rc<Metrics>,
     /// The request's body as far as the host has shown it, for when trailers end it.
     request_bytes: usize,
@@ -31,10 +35,10 @@ pub(crate) struct HttpExchange {
 }
 
 impl HttpExchange {
-    pub(crate) fn new(pipeline: Option<Rc<Pipeline>>, metrics: Rc<Metrics>) -> Self {
+    pub(crate) fn new(pipeline: Option<Rc<Pipeline>>, effects: Rc<Cell<Effects>>, metrics: Rc<Metrics>) -> Self {
         Self {
             exchange: pipeline.map(Exchange::new),
-            effects: Effects::default(),
+            effects,
             metrics,
             request_bytes: 0,
             response_bytes: 0,
@@ -48,7 +52,7 @@ impl HttpExchange {
         let Some(exchange) = &mut self.exchange else {
             return self.fail();
         };
-        let mut effects = std::mem::take(&mut self.effects);
+        let mut effects = self.effects.take();
         effects.clear();
         exchange.handle(input, &mut ProxyHost, &mut effects);
         let mut not_called = None;
@@ -76,7 +80,8 @@ impl HttpExchange {
             };
         }
         let flow = effects.flow;
-        self.effects = effects;
+        self.give_back(effects);
+        self.metrics.tell();
         if !carried_out {
             // An edit that did not happen leaves something else than what was decided.
             return self.fail();
@@ -93,10 +98,20 @@ impl HttpExchange {
     /// Hands the exchange its last input. Nothing is left to let through or to edit.
     fn last(&mut self, input: Input<'_>) {
         let Some(exchange) = &mut self.exchange else { return };
-        self.effects.clear();
-        exchange.handle(input, &mut ProxyHost, &mut self.effects);
-        for effect in self.effects.list.drain(..) {
+        let mut effects = self.effects.take();
+        effects.clear();
+        exchange.handle(input, &mut ProxyHost, &mut effects);
+        for effect in effects.list.drain(..) {
             note(&self.metrics, effect);
+        }
+        self.give_back(effects);
+        self.metrics.tell();
+    }
+
+    /// Keeps the memory for the next input, unless it has become large.
+    fn give_back(&self, effects: Effects) {
+        if effects.list.capacity() <= MOST_KEPT_EFFECTS {
+            self.effects.set(effects);
         }
     }
 
@@ -245,7 +260,7 @@ fn note(metrics: &Metrics, effect: Effect) {
     match effect {
         Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
         Effect::Count { counter, by } => metrics.count(counter, by),
-        Effect::Measure { series, by } => metrics::measure(&series, by),
+        Effect::Measure { series, by } => metrics.measure(series, by),
         Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
         Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
         Effect::FilterState { key, value } => {

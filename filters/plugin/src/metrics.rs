@@ -1,7 +1,11 @@
 //! What is counted and measured, in the host's metrics. Each series is defined once in a worker.
+//!
+//! A call to the host costs little where many follow one another, and much where other work has had the processor's caches
+//! in between. So under load what observers measure is told to the host together, at short intervals.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
 use meshward_engine::{Counter, MetricKind, Series};
 use meshward_wire::refusal::Reason;
@@ -13,6 +17,27 @@ use crate::abi;
 pub(crate) struct Metrics {
     refusals: Known<(&'static str, bool)>,
     counters: Known<Counter>,
+    waiting: RefCell<Waiting>,
+}
+
+/// How long the host waits at most for what was measured, in milliseconds.
+const INTERVAL_MS: u32 = 100;
+/// How often within an interval it is told at once.
+const AT_ONCE: u32 = 8;
+/// How much waits at most.
+const MOST_WAITING: usize = 256;
+
+/// What the host has not been told yet.
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Of counters and gauges, which keep it themselves.
+    sums: Vec<Rc<Series>>,
+    /// Of histograms.
+    values: Vec<(Rc<Series>, i64)>,
+    /// How often there was something to tell in this interval.
+    occasions: u32,
+    /// The host calls at the end of the interval.
+    is_timed: bool,
 }
 
 /// Series by what is counted.
@@ -41,6 +66,58 @@ impl Metrics {
             }
         });
     }
+
+    /// Measures; the host is told by [`Metrics::tell`].
+    pub(crate) fn measure(&self, series: Rc<Series>, by: i64) {
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
+        match series.kind() {
+            MetricKind::Histogram => waiting.values.push((series, by)),
+            MetricKind::Counter | MetricKind::Gauge if series.keep(by) => waiting.sums.push(series),
+            MetricKind::Counter | MetricKind::Gauge => {}
+        }
+    }
+
+    /// Tells the host what was measured, at once or at the end of the interval.
+    pub(crate) fn tell(&self) {
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
+        if waiting.is_empty() {
+            return;
+        }
+        waiting.occasions = waiting.occasions.saturating_add(1);
+        waiting.is_timed = waiting.is_timed || abi::set_tick(INTERVAL_MS).is_ok();
+        if !waiting.is_timed || waiting.occasions <= AT_ONCE || waiting.len() >= MOST_WAITING {
+            waiting.tell();
+        }
+    }
+
+    /// An interval is over.
+    pub(crate) fn interval_ended(&self) {
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
+        waiting.tell();
+        // Who is idle is not woken.
+        if std::mem::take(&mut waiting.occasions) == 0 && abi::set_tick(0).is_ok() {
+            waiting.is_timed = false;
+        }
+    }
+}
+
+impl Waiting {
+    fn len(&self) -> usize {
+        self.sums.len().saturating_add(self.values.len())
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn tell(&mut self) {
+        for series in self.sums.drain(..) {
+            measure(&series, series.take());
+        }
+        for (series, by) in self.values.drain(..) {
+            measure(&series, by);
+        }
+    }
 }
 
 const fn mode(shadow: bool) -> &'static str {
@@ -59,7 +136,7 @@ fn add<K: Ord>(known: &Known<K>, key: K, by: u64, make: impl FnOnce() -> Series)
 }
 
 /// Adds to a counter or a gauge, or records in a histogram.
-pub(crate) fn measure(series: &Series, by: i64) {
+fn measure(series: &Series, by: i64) {
     let Some(id) = series.host_id(|kind, name| abi::define_metric(kind, name).ok()) else { return };
     match series.kind() {
         MetricKind::Counter | MetricKind::Gauge => abi::increment(id, by),

@@ -1,9 +1,10 @@
 //! The root context: one configuration, compiled when it is loaded.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use meshward::Config;
-use meshward_engine::Pipeline;
+use meshward_engine::{Effects, Pipeline};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
@@ -11,10 +12,11 @@ use crate::abi;
 use crate::exchange::HttpExchange;
 use crate::metrics::Metrics;
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Root {
     /// `None` until a configuration was accepted: no exchange is let through without one.
     pipeline: Option<Rc<Pipeline>>,
+    effects: Rc<Cell<Effects>>,
     metrics: Rc<Metrics>,
 }
 
@@ -34,7 +36,12 @@ impl Root {
     }
 }
 
-impl Context for Root {}
+impl Context for Root {
+    fn on_done(&mut self) -> bool {
+        self.metrics.interval_ended();
+        true
+    }
+}
 
 impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
@@ -52,8 +59,13 @@ impl RootContext for Root {
         }
     }
 
+    fn on_tick(&mut self) {
+        self.metrics.interval_ended();
+    }
+
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(HttpExchange::new(self.pipeline.clone(), Rc::clone(&self.metrics))))
+        let (effects, metrics) = (Rc::clone(&self.effects), Rc::clone(&self.metrics));
+        Some(Box::new(HttpExchange::new(self.pipeline.clone(), effects, metrics)))
     }
 
     fn get_type(&self) -> Option<ContextType> {

@@ -12,7 +12,7 @@ use crate::effect::{Counter, Effects, Reply};
 use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders};
 use crate::host::Host;
-use crate::media::{self, Media};
+use crate::media::Media;
 use crate::observer::{ExchangeObserver, Moment, View};
 use crate::report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
@@ -103,12 +103,16 @@ impl MessageReport {
 
     /// What a message says of itself.
     fn of(message: &Message<'_>) -> Self {
-        let name = message.method();
-        let method = name.as_deref().and_then(Method::lookup);
+        Self::of_method(message, message.method().as_deref().and_then(Method::lookup))
+    }
+
+    /// The same, where its method has been looked up.
+    fn of_method(message: &Message<'_>, method: Option<&'static Method>) -> Self {
+        let other_method = if method.is_none() { message.method().map(std::borrow::Cow::into_owned) } else { None };
         Self {
             kind: Some(message.kind()),
             method,
-            other_method: if method.is_none() { name.map(std::borrow::Cow::into_owned) } else { None },
+            other_method,
             id: message.id().map(|id| id.to_owned()),
             client: message.client_name().map(std::borrow::Cow::into_owned),
             ..Self::default()
@@ -165,7 +169,7 @@ impl Observation {
             target: Some(call.target.clone().into_owned()),
             revision: call.revision,
             trace_id,
-            ..MessageReport::of(call.message)
+            ..MessageReport::of_method(call.message, call.method)
         };
         self.remarks.move_to(&mut message);
         message.decision = decided(&message.rulings);
@@ -272,7 +276,7 @@ impl Observation {
         &mut self,
         headers: Headers<'_>,
         status: &[u8],
-        end_of_stream: bool,
+        (media, end_of_stream): (Media, bool),
         host: &mut dyn Host,
         kept: &KeptHeaders,
         effects: &mut Effects,
@@ -280,7 +284,7 @@ impl Observation {
         let report = &mut self.report;
         report.response.status = std::str::from_utf8(status).ok().and_then(|status| status.parse().ok());
         report.response.has_started = true;
-        report.response.is_stream = media::media(headers) == Media::EventStream;
+        report.response.is_stream = media == Media::EventStream;
         report.response.is_complete = end_of_stream;
         if let Some(session) = text(headers.first("mcp-session-id")) {
             report.session = Some(session);

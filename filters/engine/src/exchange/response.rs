@@ -55,10 +55,11 @@ impl Exchange {
         let status = headers.first(":status").unwrap_or_default();
         // No client reads a result out of an error, nor out of 202 and 204, which have no content in MCP.
         let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
+        let media = media::media(headers);
         if let Some(observation) = &mut self.observation {
-            observation.response_started(headers, status, end_of_stream, host, &self.headers, effects);
+            observation.response_started(headers, status, (media, end_of_stream), host, &self.headers, effects);
         }
-        let media = if media::is_identity(headers) { media::media(headers) } else { Media::Other };
+        let media = if media::is_identity(headers) { media } else { Media::Other };
         // In some revisions an error comes with a status of its own, which only says less.
         if self.observation.is_some()
             && !end_of_stream
