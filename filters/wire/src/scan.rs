@@ -50,6 +50,15 @@ pub(crate) enum Letters {
     Unfit,
 }
 
+/// Where the scan is after the beginning of a value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Next {
+    /// Behind the value.
+    Behind,
+    /// Inside of the container that it is.
+    Inside,
+}
+
 /// The first fault of a body, and where.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Fault {
@@ -93,7 +102,8 @@ pub(crate) struct Scanner<'b, 's, S: Sink> {
     fault: Option<Fault>,
 }
 
-type Syntax<T> = Result<T, Fault>;
+/// `None`: the structure is at fault, which is noted, and the scan is over.
+type Syntax<T> = Option<T>;
 
 impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
     pub(crate) fn new(
@@ -110,83 +120,66 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
 
     /// Scans the whole text.
     pub(crate) fn run(mut self) -> Result<(), Fault> {
-        let syntax = self.document();
-        match (self.fault, syntax) {
-            (Some(fault), _) | (None, Err(fault)) => Err(fault),
-            (None, Ok(())) => Ok(()),
-        }
+        self.document();
+        self.fault.map_or(Ok(()), Err)
     }
 
     fn document(&mut self) -> Syntax<()> {
-        self.blank();
         self.value(S::Slot::default(), S::Role::default())?;
         while let Some(frame) = self.stack.last().copied() {
             if frame.is_object { self.member(frame)? } else { self.element(frame)? }
         }
         self.blank();
-        if self.at < self.bytes.len() { Err(self.syntax(Reason::TrailingData)) } else { Ok(()) }
+        if self.at < self.bytes.len() { self.wrong(Reason::TrailingData) } else { Some(()) }
     }
 
     /// At the beginning of a member, or behind one. Returns when a container opened or closed.
     fn member(&mut self, frame: Frame<S::Role, S::Slot>) -> Syntax<()> {
-        self.blank();
         let mut first = !frame.begun;
         loop {
-            match self.peek()? {
+            let quote = match self.next()? {
                 b'}' => return self.close(frame),
                 b',' if !first => {
                     self.step();
-                    self.blank();
+                    self.next()?
                 }
-                b'"' if first => {}
-                _ => return Err(self.syntax(Reason::InvalidJson)),
+                byte if first => byte,
+                _ => return self.wrong(Reason::InvalidJson),
+            };
+            if quote != b'"' {
+                return self.wrong(Reason::InvalidJson);
             }
             if first {
                 first = false;
                 self.begin();
             }
-            if self.peek()? != b'"' {
-                return Err(self.syntax(Reason::InvalidJson));
-            }
             let slot = self.key(&frame)?;
-            self.blank();
-            if self.peek()? != b':' {
-                return Err(self.syntax(Reason::InvalidJson));
+            if self.next()? != b':' {
+                return self.wrong(Reason::InvalidJson);
             }
             self.step();
-            self.blank();
-            let depth = self.stack.len();
-            self.value(slot, frame.role)?;
-            if self.stack.len() != depth {
-                return Ok(());
+            if self.value(slot, frame.role)? == Next::Inside {
+                return Some(());
             }
-            self.blank();
         }
     }
 
     fn element(&mut self, frame: Frame<S::Role, S::Slot>) -> Syntax<()> {
-        self.blank();
         let mut first = !frame.begun;
         loop {
-            match self.peek()? {
+            match self.next()? {
                 b']' => return self.close(frame),
-                b',' if !first => {
-                    self.step();
-                    self.blank();
-                }
+                b',' if !first => self.step(),
                 _ if first => {}
-                _ => return Err(self.syntax(Reason::InvalidJson)),
+                _ => return self.wrong(Reason::InvalidJson),
             }
             if first {
                 first = false;
                 self.begin();
             }
-            let depth = self.stack.len();
-            self.value(S::Slot::default(), frame.role)?;
-            if self.stack.len() != depth {
-                return Ok(());
+            if self.value(S::Slot::default(), frame.role)? == Next::Inside {
+                return Some(());
             }
-            self.blank();
         }
     }
 
@@ -197,27 +190,29 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
         }
     }
 
-    fn value(&mut self, slot: S::Slot, parent: S::Role) -> Syntax<()> {
+    fn value(&mut self, slot: S::Slot, parent: S::Role) -> Syntax<Next> {
+        let first = self.next()?;
         let start = self.at;
-        let (kind, letters) = match self.peek()? {
+        let (kind, letters) = match first {
             b'{' => return self.open(slot, parent, ValueKind::Object),
             b'[' => return self.open(slot, parent, ValueKind::Array),
             b'"' => (ValueKind::String, self.string()?),
             first => match self.word(first)? {
                 Some(kind) => (kind, Letters::Plain),
-                None => return Ok(()),
+                None => return Some(Next::Behind),
             },
         };
         let value = Value { span: Span { start, end: self.at }, kind, letters };
         let told = self.sink.value(slot, parent, value);
         self.note(told, start);
-        Ok(())
+        Some(Next::Behind)
     }
 
-    fn open(&mut self, slot: S::Slot, parent: S::Role, kind: ValueKind) -> Syntax<()> {
+    fn open(&mut self, slot: S::Slot, parent: S::Role, kind: ValueKind) -> Syntax<Next> {
         if self.stack.len() >= usize::from(self.limits.max_depth) {
             self.note(Err(Reason::TooDeep), self.at);
-            return self.skip();
+            self.skip()?;
+            return Some(Next::Behind);
         }
         let start = self.at;
         let role = match self.sink.open(slot, parent, kind, start) {
@@ -237,7 +232,7 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             begun: false,
             keys: self.keys.mark(),
         });
-        Ok(())
+        Some(Next::Inside)
     }
 
     /// Goes behind a container that is nested too deeply, looking at its brackets and strings alone.
@@ -257,7 +252,7 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             }
             self.step();
             if depth == 0 {
-                return Ok(());
+                return Some(());
             }
         }
     }
@@ -276,7 +271,7 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
         let kind = if frame.is_object { ValueKind::Object } else { ValueKind::Array };
         let told = self.sink.value(frame.slot, frame.parent, Value { span, kind, letters: Letters::Plain });
         self.note(told, frame.start);
-        Ok(())
+        Some(())
     }
 
     fn key(&mut self, frame: &Frame<S::Role, S::Slot>) -> Syntax<S::Slot> {
@@ -287,13 +282,13 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
             self.note(Err(Reason::DuplicateKey), start);
         }
         if string == Letters::Unfit && self.fault.is_some() || !self.sink.listens(frame.role) {
-            return Ok(S::Slot::default());
+            return Some(S::Slot::default());
         }
         match self.sink.key(frame.role, letters.of(self.text), string != Letters::Plain, letters) {
-            Ok(slot) => Ok(slot),
+            Ok(slot) => Some(slot),
             Err(reason) => {
                 self.note(Err(reason), start);
-                Ok(S::Slot::default())
+                Some(S::Slot::default())
             }
         }
     }
@@ -304,19 +299,29 @@ impl<'b, 's, S: Sink> Scanner<'b, 's, S> {
         }
     }
 
-    fn peek(&self) -> Syntax<u8> {
+    /// What comes behind white space.
+    fn next(&mut self) -> Syntax<u8> {
+        self.blank();
+        self.peek()
+    }
+
+    fn peek(&mut self) -> Syntax<u8> {
         match self.bytes.get(self.at) {
-            Some(byte) => Ok(*byte),
-            None => Err(self.syntax(Reason::TruncatedJson)),
+            Some(byte) => Some(*byte),
+            None => self.wrong(Reason::TruncatedJson),
         }
     }
 
+    /// Behind a byte that is there: there are never more than `usize` counts.
     const fn step(&mut self) {
-        self.at = self.at.saturating_add(1);
+        self.at = self.at.wrapping_add(1);
     }
 
-    const fn syntax(&self, reason: Reason) -> Fault {
-        Fault { reason, at: self.at }
+    /// The structure is at fault here.
+    #[cold]
+    fn wrong<T>(&mut self, reason: Reason) -> Syntax<T> {
+        self.note(Err(reason), self.at);
+        None
     }
 
     fn note(&mut self, told: Result<(), Reason>, at: usize) {

@@ -2,7 +2,7 @@
 //!
 //! A fault inside a token is noted and the token read to its end: the id of the message may stand behind it.
 
-use super::{Fault, Letters, Scanner, Sink, Syntax};
+use super::{Letters, Scanner, Sink, Syntax};
 use crate::json::{Span, ValueKind, plain_length};
 use crate::refusal::Reason;
 
@@ -17,7 +17,7 @@ impl<S: Sink> Scanner<'_, '_, S> {
             match self.peek()? {
                 b'"' => {
                     self.step();
-                    return Ok(letters);
+                    return Some(letters);
                 }
                 b'\\' => {
                     let is_unfit = self.escape()?;
@@ -38,13 +38,13 @@ impl<S: Sink> Scanner<'_, '_, S> {
         match self.peek()? {
             b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => {
                 self.step();
-                Ok(false)
+                Some(false)
             }
             b'u' => self.unicode_escape(),
             _ => {
                 self.note(Err(Reason::InvalidJson), self.at);
                 self.step();
-                Ok(true)
+                Some(true)
             }
         }
     }
@@ -52,32 +52,32 @@ impl<S: Sink> Scanner<'_, '_, S> {
     /// At the `u` of an escape. Says whether it is a NUL or a fault.
     fn unicode_escape(&mut self) -> Syntax<bool> {
         let start = self.at;
-        let Some(unit) = self.code_unit()? else { return Ok(true) };
+        let Some(unit) = self.code_unit()? else { return Some(true) };
         let lone = match unit {
             0xd800..0xdc00 => {
                 let second = self.at;
                 let rest = self.bytes.get(self.at..).unwrap_or_default();
                 if rest.starts_with(b"\\u") {
                     self.step();
-                    let paired = self.code_unit()?.is_some_and(|unit| (0xdc00..0xe000).contains(&unit));
+                    let paired = matches!(self.code_unit()?, Some(0xdc00..0xe000));
                     if !paired {
                         // It may be half of another pair.
                         self.at = second;
                     }
                     !paired
                 } else if cut(rest, b"\\u") {
-                    return Err(self.truncated());
+                    return self.truncated();
                 } else {
                     true
                 }
             }
             0xdc00..0xe000 => true,
-            unit => return Ok(unit == 0),
+            unit => return Some(unit == 0),
         };
         if lone {
             self.note(Err(Reason::LoneSurrogate), start);
         }
-        Ok(lone)
+        Some(lone)
     }
 
     /// The four digits behind a `u`; none if they are not four, which is noted.
@@ -88,36 +88,36 @@ impl<S: Sink> Scanner<'_, '_, S> {
             let digit = char::from(self.peek()?).to_digit(16).and_then(|digit| u16::try_from(digit).ok());
             let Some(digit) = digit else {
                 self.note(Err(Reason::InvalidJson), self.at);
-                return Ok(None);
+                return Some(None);
             };
             unit = unit << 4 | digit;
             self.step();
         }
-        Ok(Some(unit))
+        Some(Some(unit))
     }
 
-    /// A number or literal; none if it is no such thing, which is noted.
+    /// A number or literal; of no kind if it is no such thing, which is noted.
     pub(super) fn word(&mut self, first: u8) -> Syntax<Option<ValueKind>> {
         let start = self.at;
-        let kind = match first {
-            b't' => self.literal(b"true", ValueKind::Bool),
-            b'f' => self.literal(b"false", ValueKind::Bool),
-            b'n' => self.literal(b"null", ValueKind::Null),
-            _ => self.number(),
+        let (kind, read) = match first {
+            b't' => (ValueKind::Bool, self.literal(b"true")),
+            b'f' => (ValueKind::Bool, self.literal(b"false")),
+            b'n' => (ValueKind::Null, self.literal(b"null")),
+            _ => (ValueKind::Number, self.number()),
         };
-        let wrong = match kind {
-            Ok(kind) if self.at_end_of_word() => return Ok(Some(kind)),
-            Ok(_) => self.syntax(Reason::InvalidJson),
-            Err(fault) => fault,
-        };
-        if wrong.reason == Reason::TruncatedJson {
-            return Err(wrong);
+        if read.is_some() {
+            if self.at_end_of_word() {
+                return Some(Some(kind));
+            }
+            self.note(Err(Reason::InvalidJson), self.at);
+        } else if self.at >= self.bytes.len() {
+            // It may only have been cut.
+            return None;
         }
-        self.note(Err(wrong.reason), wrong.at);
         while !self.at_end_of_word() {
             self.step();
         }
-        if self.at == start { Err(wrong) } else { Ok(None) }
+        (self.at > start).then_some(None)
     }
 
     /// Whether what is here cannot belong to a number or literal, well-formed or not (`NaN`, `-Infinity`, `0x1f`).
@@ -125,16 +125,16 @@ impl<S: Sink> Scanner<'_, '_, S> {
         !matches!(self.bytes.get(self.at), Some(b'0'..=b'9' | b'a'..=b'z' | b'A'..=b'Z' | b'+' | b'-' | b'.' | b'_'))
     }
 
-    fn literal(&mut self, word: &[u8], kind: ValueKind) -> Syntax<ValueKind> {
+    fn literal(&mut self, word: &[u8]) -> Syntax<()> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         if rest.starts_with(word) {
             self.at = self.at.saturating_add(word.len());
-            return Ok(kind);
+            return Some(());
         }
-        Err(if cut(rest, word) { self.truncated() } else { self.syntax(Reason::InvalidJson) })
+        if cut(rest, word) { self.truncated() } else { self.wrong(Reason::InvalidJson) }
     }
 
-    fn number(&mut self) -> Syntax<ValueKind> {
+    fn number(&mut self) -> Syntax<()> {
         let start = self.at;
         if self.peek()? == b'-' {
             self.step();
@@ -142,7 +142,7 @@ impl<S: Sink> Scanner<'_, '_, S> {
         match self.peek()? {
             b'0' => self.step(),
             b'1'..=b'9' => self.digits()?,
-            _ => return Err(self.syntax(Reason::InvalidJson)),
+            _ => return self.wrong(Reason::InvalidJson),
         }
         if self.bytes.get(self.at) == Some(&b'.') {
             self.step();
@@ -164,22 +164,23 @@ impl<S: Sink> Scanner<'_, '_, S> {
         if may_be_beyond && letters.of(self.text).parse::<f64>().map_or(true, f64::is_infinite) {
             self.note(Err(Reason::NumberOutOfRange), start);
         }
-        Ok(ValueKind::Number)
+        Some(())
     }
 
     /// At least one.
     fn digits(&mut self) -> Syntax<()> {
         if !self.peek()?.is_ascii_digit() {
-            return Err(self.syntax(Reason::InvalidJson));
+            return self.wrong(Reason::InvalidJson);
         }
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let count = rest.iter().position(|b| !b.is_ascii_digit()).unwrap_or(rest.len());
         self.at = self.at.saturating_add(count);
-        Ok(())
+        Some(())
     }
 
-    const fn truncated(&self) -> Fault {
-        Fault { reason: Reason::TruncatedJson, at: self.bytes.len() }
+    fn truncated<T>(&mut self) -> Syntax<T> {
+        self.at = self.bytes.len();
+        self.wrong(Reason::TruncatedJson)
     }
 }
 
