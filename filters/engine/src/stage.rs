@@ -34,6 +34,11 @@ pub trait Stage {
     /// The request header fields it wants to see in the body phase, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand;
 
+    /// Whether it looks for members of a call's arguments: the reader then notes where they are.
+    fn looks_into_arguments(&self) -> bool {
+        false
+    }
+
     /// Its part in one exchange.
     fn open(&self) -> Box<dyn StageExchange>;
 }

@@ -12,7 +12,7 @@ use crate::config::{Effect, Lists, Mode};
 use crate::explain::Listener;
 use crate::index::Index;
 use crate::rule::{Match, Rule};
-use crate::subject::{Direction, Known, Subject};
+use crate::subject::{Direction, Subject};
 use crate::uri::UriRules;
 
 /// A compiled policy.
@@ -140,12 +140,12 @@ impl Policy {
 
     /// What holds whatever the rules say: the rules for URIs, and the bounds of arguments.
     fn bounds(&self, subject: &Subject<'_>) -> Option<Reason> {
-        match (&subject.target, subject.arguments) {
+        match (&subject.target, subject.arguments.json()) {
             // A completion reads no resource, and what it names may be a template.
             (Target::Resource(uri), _) if !subject.is_template && subject.method != "completion/complete" => {
                 self.uris.check(uri).is_err().then_some(Reason::UriRefused)
             }
-            (Target::Tool(name), Known::Json(json)) => {
+            (Target::Tool(name), Some(json)) => {
                 let exceeds =
                     |bound: &Bound| json.len() > bound.max_bytes && bound.tools.iter().any(|g| g.matches(name));
                 self.arguments.iter().any(exceeds).then_some(Reason::ArgumentsTooLarge)

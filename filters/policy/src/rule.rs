@@ -188,6 +188,11 @@ impl Rule {
         (wanted, headers)
     }
 
+    /// Whether it looks at the arguments.
+    pub(crate) fn wants_arguments(&self) -> bool {
+        self.condition.as_ref().is_some_and(|condition| condition.wants().arguments)
+    }
+
     /// Whether it looks at the client's name.
     pub(crate) fn wants_client(&self) -> bool {
         self.clients.is_some() || self.condition.as_ref().is_some_and(|condition| condition.wants().client)

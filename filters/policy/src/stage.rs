@@ -15,9 +15,9 @@ use meshward_wire::revision::{self, Revision, VersionHeader};
 use crate::config::{Effect, Mode};
 use crate::decide::{Policy, Ruling, is_upkeep};
 use crate::filter::Filter;
-use crate::rule::{Match, Part};
+use crate::rule::{Match, Part, Rule};
 use crate::sessions;
-use crate::subject::{Direction, Known, Request, Subject};
+use crate::subject::{Direction, Known, Object, Request, Subject};
 
 /// Asks the policy about every message of the client, about every request of the server's own, and about every entry
 /// of a list.
@@ -74,6 +74,10 @@ impl Stage for PolicyStage {
         self.shared.policy.headers.clone()
     }
 
+    fn looks_into_arguments(&self) -> bool {
+        self.shared.policy.rules.iter().any(Rule::wants_arguments)
+    }
+
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(PolicyExchange {
             shared: Rc::clone(&self.shared),
@@ -125,10 +129,13 @@ impl StageExchange for PolicyExchange {
         let subject = Subject {
             upkeep: is_upkeep(&method, call.message.kind(), call.method, &call.target),
             target: call.target.clone(),
-            arguments: Known::of(
-                call.message.arguments().map(|span| span.of(text)).filter(|json| json.starts_with('{')),
-            ),
-            meta: Known::of(call.message.meta().map(|span| span.of(text))),
+            arguments: match (call.message.arguments(), call.message.argument_members()) {
+                (Some(span), Some(members)) => Known::Object(Object { text, span, members }),
+                (arguments, _) => Known::of(arguments.map(|span| span.of(text)).filter(|json| json.starts_with('{'))),
+            },
+            meta: call.message.meta().map_or(Known::Absent, |span| {
+                Known::Object(Object { text, span, members: call.message.meta_members() })
+            }),
             ..self.subject(&method, Direction::Client, scope.headers, &*scope.host)
         };
         let ruling = decide(&shared.policy, &subject, scope);

@@ -2,6 +2,7 @@
 
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
+use meshward_wire::json::Span;
 use meshward_wire::revision::Revision;
 use serde::Deserialize;
 
@@ -55,6 +56,19 @@ pub enum Known<'a> {
     Absent,
     /// It is this JSON text, as the strict reader let it through.
     Json(&'a str),
+    /// It is this object, of which the reader has told the members.
+    Object(Object<'a>),
+}
+
+/// An object in a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Object<'a> {
+    /// The message.
+    pub text: &'a str,
+    /// The object.
+    pub span: Span,
+    /// All of its members, in order: each key without its quotes, and its value.
+    pub members: &'a [(Span, Span)],
 }
 
 impl<'a> Known<'a> {
@@ -62,6 +76,16 @@ impl<'a> Known<'a> {
     #[must_use]
     pub fn of(json: Option<&'a str>) -> Self {
         json.map_or(Self::Absent, Self::Json)
+    }
+
+    /// The JSON text, if it is there.
+    #[must_use]
+    pub fn json(self) -> Option<&'a str> {
+        match self {
+            Self::Unknown | Self::Absent => None,
+            Self::Json(text) => Some(text),
+            Self::Object(Object { text, span, .. }) => Some(span.of(text)),
+        }
     }
 }
 

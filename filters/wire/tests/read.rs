@@ -204,6 +204,27 @@ fn reads_views_with_exact_spans() {
 }
 
 #[test]
+fn tells_the_members_of_arguments_where_they_are_kept() {
+    let told = |arguments: &str| {
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"m","params":{{"arguments":{arguments},"_meta":{{"m":1}}}}}}"#
+        );
+        let kept = Reader::new(Limits::default()).keeping_arguments(true).read(body.as_bytes());
+        let Ok(Body::One(message)) = kept else { panic!("{body}") };
+        assert_eq!(one(&body).argument_members(), None);
+        assert_eq!(message.meta_members().len(), 1);
+        let members = message.argument_members()?;
+        Some(members.iter().map(|(key, value)| format!("{}={}", key.of(&body), value.of(&body))).collect::<Vec<_>>())
+    };
+    let some = told(r#"{ "a" : 1 , "b\n":{"c":[{"d":2}]},"e":[3,{"f":4}],"g":"h"}"#);
+    assert_eq!(some.unwrap(), ["a=1", r#"b\n={"c":[{"d":2}]}"#, r#"e=[3,{"f":4}]"#, r#"g="h""#]);
+    assert_eq!(told("{}").unwrap(), [""; 0]);
+    for none in ["[1]", "null", "1"] {
+        assert_eq!(told(none), None, "{none}");
+    }
+}
+
+#[test]
 fn reads_every_kind_of_message() {
     for (body, kind, id) in [
         (r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#, Kind::Notification, None),

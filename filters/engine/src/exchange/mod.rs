@@ -37,6 +37,7 @@ pub struct Pipeline {
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
     edits_requests: bool,
+    looks_into_arguments: bool,
     requests: Cell<Option<Reader>>,
     responses: Cell<Option<Reader>>,
 }
@@ -59,6 +60,7 @@ impl Pipeline {
             headers: stages.iter().map(|stage| stage.headers()).fold(HeaderDemand::None, HeaderDemand::join),
             reads: stages.iter().map(|stage| stage.reads_responses()).fold(settings.reads_responses(), Reads::max),
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
+            looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
             settings,
             stages,
             observers: Vec::new(),
@@ -80,7 +82,10 @@ impl Pipeline {
 
     /// Lends out the reader of requests. A reader that is already lent (or was lost) is simply made anew.
     fn with_request_reader<T>(&self, work: impl FnOnce(&mut Reader) -> T) -> T {
-        let mut reader = self.requests.take().unwrap_or_else(|| Reader::new(self.settings.limits));
+        let mut reader = self
+            .requests
+            .take()
+            .unwrap_or_else(|| Reader::new(self.settings.limits).keeping_arguments(self.looks_into_arguments));
         let done = work(&mut reader);
         self.requests.set(Some(reader));
         done

@@ -18,7 +18,7 @@ use super::tree::{self, Place, whole};
 pub(super) type Array<'t> = Container<'t, Elements>;
 
 /// A map.
-pub(super) type Object<'t> = Container<'t, Members>;
+pub(super) type Map<'t> = Container<'t, Members>;
 
 type Values<'t> = Vec<Box<dyn Val + 't>>;
 
@@ -126,7 +126,7 @@ impl Shape for Members {
 
     fn values(place: Place<'_>) -> Values<'_> {
         match place {
-            Place::Indexed(index) => Self::values(Place::Text(index.text)),
+            Place::Indexed(object) => Self::values(Place::Text(object.span.of(object.text))),
             Place::Text(text) => read_all(json::members(text, whole(text)).map(|member| {
                 bound::read(member.span().len())?;
                 Ok(Box::new(CelString::from(tree::string(member.key.of(text))?)) as Box<dyn Val>)
@@ -150,7 +150,7 @@ impl Shape for Members {
     fn count(place: Place<'_>) -> usize {
         match place {
             Place::Text(text) => counted(text, || json::members(text, whole(text)).count()),
-            Place::Indexed(index) => index.members.len(),
+            Place::Indexed(object) => object.members.len(),
             Place::Claims(members) => members.len(),
             Place::Claim(_) => 0,
         }

@@ -9,13 +9,14 @@ use cel::common::types::{CelMap, CelMapKey, CelString};
 use cel::common::value::{CowVal, Val};
 use cel::context::VariableResolver;
 use meshward_engine::{KeptHeaders, Target};
+use meshward_wire::json::Span;
 use meshward_wire::revision::Revision;
 
 use super::bound;
 use super::check::Plan;
 use super::operand::{Held, Operand};
-use super::tree::{self, Index, Place};
-use crate::subject::{Direction, Known, Subject};
+use super::tree::{self, Place};
+use crate::subject::{Direction, Known, Object, Subject};
 
 /// A text of the message, the connection or the request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,16 +94,16 @@ pub(super) struct Facts<'s> {
     address: OnceLock<String>,
 }
 
-/// `args` or `meta`, with the places of its members once they are asked for.
+/// `args` or `meta`. Where the reader has not told its members, they are found when they are first asked for.
 #[derive(Debug)]
 struct Document<'s> {
     known: Known<'s>,
-    index: OnceLock<Index<'s>>,
+    members: OnceLock<Vec<(Span, Span)>>,
 }
 
 impl<'s> Document<'s> {
     const fn new(known: Known<'s>) -> Self {
-        Self { known, index: OnceLock::new() }
+        Self { known, members: OnceLock::new() }
     }
 
     /// Where it stands. `None`: it is not known, or too long for the bound.
@@ -110,15 +111,17 @@ impl<'s> Document<'s> {
         match self.known {
             Known::Unknown => None,
             Known::Absent => Some(Place::Text("{}")),
+            Known::Object(object) => Some(Place::Indexed(object)),
             Known::Json(text) => {
                 let text = text.trim_ascii();
                 if !text.starts_with('{') {
                     return Some(Place::Text(text));
                 }
-                if self.index.get().is_none() {
+                if self.members.get().is_none() {
                     bound::read(text.len()).ok()?;
                 }
-                Some(Place::Indexed(self.index.get_or_init(|| Index::new(text))))
+                let members = self.members.get_or_init(|| tree::members(text));
+                Some(Place::Indexed(Object { text, span: tree::whole(text), members }))
             }
         }
     }

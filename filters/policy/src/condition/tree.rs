@@ -5,11 +5,12 @@ use std::borrow::Cow;
 
 use cel::ExecutionError;
 use cel::common::value::Val;
-use meshward_wire::json::{self, Member, Span, ValueKind};
+use meshward_wire::json::{self, Span, ValueKind};
 
 use super::bound;
-use super::containers::{Array, Object};
+use super::containers::{Array, Map};
 use super::operand::{Held, Operand};
+use crate::subject::Object;
 
 /// Where a value stands.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +18,7 @@ pub(super) enum Place<'t> {
     /// JSON text that was read strictly.
     Text(&'t str),
     /// An object whose members have been found already.
-    Indexed(&'t Index<'t>),
+    Indexed(Object<'t>),
     /// A value of the token.
     Claim(&'t serde_json::Value),
     /// The token itself.
@@ -33,10 +34,10 @@ impl<'t> Place<'t> {
                 bound::read(found.map_or(text.len(), |member| member.value.end))?;
                 found.map(|member| Self::Text(member.value.of(text)))
             }
-            Self::Indexed(index) => {
-                bound::spend(index.members.len() / 16)?;
-                let found = index.members.iter().find(|member| is_key(member.key.of(index.text), key));
-                found.map(|member| Self::Text(member.value.of(index.text)))
+            Self::Indexed(Object { text, members, .. }) => {
+                bound::spend(members.len() / 16)?;
+                let found = members.iter().find(|(name, _)| is_key(name.of(text), key));
+                found.map(|(_, value)| Self::Text(value.of(text)))
             }
             Self::Claims(members) => members.get(key).map(Self::Claim),
             Self::Claim(claim) => claim.get(key).map(Self::Claim),
@@ -44,18 +45,9 @@ impl<'t> Place<'t> {
     }
 }
 
-/// An object with the places of its members: for `args` and `meta`, which conditions look into more than once.
-#[derive(Debug)]
-pub(super) struct Index<'t> {
-    pub(super) text: &'t str,
-    pub(super) members: Vec<Member>,
-}
-
-impl<'t> Index<'t> {
-    /// Of an object's text; of any other value's, an empty one.
-    pub(super) fn new(text: &'t str) -> Self {
-        Self { text, members: json::members(text, whole(text)).collect() }
-    }
+/// The members of an object's text: each key without its quotes, and its value. Of any other value there are none.
+pub(super) fn members(text: &str) -> Vec<(Span, Span)> {
+    json::members(text, whole(text)).map(|member| (member.key, member.value)).collect()
 }
 
 pub(super) const fn whole(text: &str) -> Span {
@@ -85,9 +77,9 @@ pub(super) fn held<'t>(place: Place<'t>) -> Result<Held<'t>, ExecutionError> {
                 });
             }
             ValueKind::Array => return Ok(Held::boxed(Box::new(Array::new(place)))),
-            ValueKind::Object => return Ok(Held::boxed(Box::new(Object::new(place)))),
+            ValueKind::Object => return Ok(Held::boxed(Box::new(Map::new(place)))),
         },
-        Place::Indexed(_) | Place::Claims(_) => return Ok(Held::boxed(Box::new(Object::new(place)))),
+        Place::Indexed(_) | Place::Claims(_) => return Ok(Held::boxed(Box::new(Map::new(place)))),
         Place::Claim(claim) => match claim {
             serde_json::Value::Null => Operand::Null,
             serde_json::Value::Bool(value) => Operand::Bool(*value),
@@ -103,7 +95,7 @@ pub(super) fn held<'t>(place: Place<'t>) -> Result<Held<'t>, ExecutionError> {
             serde_json::Value::String(text) => Operand::Text(text),
             serde_json::Value::Array(_) => return Ok(Held::boxed(Box::new(Array::new(place)))),
             serde_json::Value::Object(members) => {
-                return Ok(Held::boxed(Box::new(Object::new(Place::Claims(members)))));
+                return Ok(Held::boxed(Box::new(Map::new(Place::Claims(members)))));
             }
         },
     };

@@ -1,6 +1,8 @@
 //! What holds of every condition: it never traps, and what it says without the arguments it says with any.
 
-use meshward_policy::{Condition, Known, Truth};
+use meshward_policy::{Condition, Known, Object, Truth};
+use meshward_wire::limits::Limits;
+use meshward_wire::message::{Body, Reader};
 use proptest::prelude::*;
 use proptest::sample::select;
 
@@ -270,6 +272,22 @@ proptest! {
         for world in [World::with_arguments(arguments), World::default()] {
             prop_assert_eq!(world.evaluate(&resolved), world.evaluate(&evaluated), "{}", source);
         }
+    }
+
+    /// Whether the reader has told where the members are, or they are looked for.
+    #[test]
+    fn members_are_the_same_however_they_are_found(source in condition(), arguments in arguments()) {
+        let Ok(condition) = Condition::compile(&source) else { return Ok(()) };
+        let body = format!(
+            r#"{{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{{"name":"refund","arguments":{arguments}}}}}"#
+        );
+        let Ok(Body::One(message)) = Reader::new(Limits::default()).keeping_arguments(true).read(body.as_bytes()) else {
+            return Ok(());
+        };
+        let (span, members) = (message.arguments().unwrap(), message.argument_members().unwrap());
+        let told = Known::Object(Object { text: message.text(), span, members });
+        let looked_for = World::with_arguments(arguments);
+        prop_assert_eq!(looked_for.evaluate_on(&condition, told), looked_for.evaluate(&condition), "{}", source);
     }
 
     #[test]

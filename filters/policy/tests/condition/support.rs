@@ -43,6 +43,10 @@ impl World {
     }
 
     pub(crate) fn evaluate(&self, condition: &Condition) -> Truth {
+        self.evaluate_on(condition, self.arguments)
+    }
+
+    pub(crate) fn evaluate_on(&self, condition: &Condition, arguments: Known<'_>) -> Truth {
         condition.evaluate(&Subject {
             method: "tools/call",
             direction: Direction::Client,
@@ -52,7 +56,7 @@ impl World {
             client: Some("claude-code"),
             revision: Some(Revision::V2025_06_18),
             session: None,
-            arguments: self.arguments,
+            arguments,
             meta: self.meta,
             caller: &self.caller,
             request: Request { path: "/mcp", host: "shop.example:8080", headers: &self.headers },

@@ -42,7 +42,19 @@ pub struct Message<'b> {
     span: Span,
     kind: Kind,
     values: [Value; SLOTS],
-    meta_members: Vec<(Span, Span)>,
+    members: Members,
+}
+
+/// Members of objects that are looked into often: each key without its quotes, and its value.
+#[derive(Debug)]
+struct Members {
+    meta: Vec<(Span, Span)>,
+    /// `None`: they are no object, or are not kept.
+    arguments: Option<Vec<(Span, Span)>>,
+}
+
+impl Members {
+    const NONE: Self = Self { meta: Vec::new(), arguments: None };
 }
 
 /// An id to the letter, quotes and all: `1`, `1.0` and `"1"` are three ids.
@@ -208,13 +220,19 @@ impl<'b> Message<'b> {
     /// The members of `params._meta`: each key without its quotes, and its value.
     #[must_use]
     pub fn meta_members(&self) -> &[(Span, Span)] {
-        &self.meta_members
+        &self.members.meta
+    }
+
+    /// The members of `params.arguments`, likewise, if the reader keeps them and they are an object.
+    #[must_use]
+    pub fn argument_members(&self) -> Option<&[(Span, Span)]> {
+        self.members.arguments.as_deref()
     }
 
     /// The value of one member of `params._meta`.
     #[must_use]
     pub fn meta_value(&self, key: &str) -> Option<Span> {
-        self.meta_members.iter().find(|(name, _)| unescape(name.of(self.text)) == key).map(|(_, value)| *value)
+        self.members.meta.iter().find(|(name, _)| unescape(name.of(self.text)) == key).map(|(_, value)| *value)
     }
 
     /// `params.protocolVersion`, which `initialize` has.

@@ -1,7 +1,7 @@
 //! From bytes to messages: what the scanner finds is sorted into slots, and every message is checked when it closes.
 
 use super::known::{resembles_envelope, resembles_params, resembles_reference};
-use super::{Body, Kind, Message, OwnedId};
+use super::{Body, Kind, Members, Message, OwnedId};
 use crate::json::{Span, ValueKind, unescape};
 use crate::limits::Limits;
 use crate::refusal::Reason;
@@ -11,6 +11,7 @@ use crate::scan::{Fault, Letters, Scanner, Scratch, Sink, Value};
 #[derive(Debug)]
 pub struct Reader {
     limits: Limits,
+    keeps_arguments: bool,
     scratch: Scratch<Role, Slot>,
 }
 
@@ -30,7 +31,13 @@ impl Reader {
     /// A reader with bounds.
     #[must_use]
     pub fn new(limits: Limits) -> Self {
-        Self { limits, scratch: Scratch::default() }
+        Self { limits, keeps_arguments: false, scratch: Scratch::default() }
+    }
+
+    /// The same, but its messages say where the members of their arguments are.
+    #[must_use]
+    pub fn keeping_arguments(self, keeps_arguments: bool) -> Self {
+        Self { keeps_arguments, ..self }
     }
 
     /// Reads a whole body.
@@ -57,7 +64,7 @@ impl Reader {
                 return Err(ReadError { reason: Reason::InvalidUtf8, at, id });
             }
         };
-        let mut messages = Messages::new(text, self.limits);
+        let mut messages = Messages { keeps_arguments: self.keeps_arguments, ..Messages::new(text, self.limits) };
         let scanned = Scanner::new(text, self.limits, &mut self.scratch, &mut messages).run();
         messages.finish(scanned)
     }
@@ -111,6 +118,9 @@ pub(super) enum Slot {
 /// Slots whose values are kept.
 pub(super) const SLOTS: usize = Slot::MetaOther as usize;
 
+/// Room for the arguments that most calls have.
+const MEMBERS: usize = 8;
+
 /// What a container is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Role {
@@ -120,6 +130,7 @@ enum Role {
     Batch,
     Envelope,
     Params,
+    Arguments,
     Meta,
     MetaClientInfo,
     ClientInfo,
@@ -132,6 +143,7 @@ enum Role {
 struct Messages<'b> {
     text: &'b str,
     limits: Limits,
+    keeps_arguments: bool,
     is_batch: bool,
     /// The one message, or those of the batch.
     alone: Option<Message<'b>>,
@@ -139,8 +151,9 @@ struct Messages<'b> {
     /// The message that is open.
     values: [Value; SLOTS],
     ids: u8,
-    meta_members: Vec<(Span, Span)>,
-    meta_key: Span,
+    members: Members,
+    /// Of the member that is open, of what is kept.
+    key: Span,
 }
 
 impl<'b> Messages<'b> {
@@ -148,13 +161,14 @@ impl<'b> Messages<'b> {
         Self {
             text,
             limits,
+            keeps_arguments: false,
             is_batch: false,
             alone: None,
             done: Vec::new(),
             values: [Value { span: Span { start: 0, end: 0 }, kind: ValueKind::Null, letters: Letters::Plain }; SLOTS],
             ids: 0,
-            meta_members: Vec::new(),
-            meta_key: Span { start: 0, end: 0 },
+            members: Members::NONE,
+            key: Span { start: 0, end: 0 },
         }
     }
 
@@ -270,12 +284,16 @@ impl Sink for Messages<'_> {
             (Role::Outside | Role::Batch, _) if object => {
                 self.values = [Value::default(); SLOTS];
                 self.ids = 0;
-                self.meta_members.clear();
+                self.members = Members::NONE;
                 Role::Envelope
             }
             (Role::Batch, _) => return Err(Reason::NotAnObject),
             (Role::Envelope, Slot::Params) if object => Role::Params,
             (Role::Envelope, Slot::Error) if object => Role::Error,
+            (Role::Params, Slot::Arguments) if object && self.keeps_arguments => {
+                self.members.arguments = Some(Vec::with_capacity(MEMBERS));
+                Role::Arguments
+            }
             (Role::Params, Slot::Meta) if object => Role::Meta,
             (Role::Params, Slot::Ref) if object => Role::Ref,
             (Role::Params, Slot::ClientInfo) if object => Role::ClientInfo,
@@ -319,8 +337,12 @@ impl Sink for Messages<'_> {
                 name if resembles_params(name) => return Err(Reason::CaseVariant),
                 _ => Slot::None,
             },
+            Role::Arguments => {
+                self.key = at;
+                Slot::None
+            }
             Role::Meta => {
-                self.meta_key = at;
+                self.key = at;
                 match name {
                     "progressToken" => Slot::ProgressToken,
                     "io.modelcontextprotocol/protocolVersion" => Slot::MetaProtocolVersion,
@@ -353,7 +375,11 @@ impl Sink for Messages<'_> {
         match parent {
             // The scanner is inside a member's value while its key is remembered; nested members have other roles.
             Role::Meta => {
-                self.meta_members.push((self.meta_key, value.span));
+                self.members.meta.push((self.key, value.span));
+                Ok(())
+            }
+            Role::Arguments => {
+                self.members.arguments.get_or_insert_default().push((self.key, value.span));
                 Ok(())
             }
             Role::Outside | Role::Batch if value.kind != ValueKind::Object && !self.is_own_batch(parent, value) => {
@@ -371,8 +397,8 @@ impl Sink for Messages<'_> {
         if self.is_batch && self.done.len() >= self.limits.max_batch {
             return Err(Reason::BatchTooLong);
         }
-        let meta_members = std::mem::take(&mut self.meta_members);
-        let message = Message { text: self.text, span, kind, values: self.values, meta_members };
+        let members = std::mem::replace(&mut self.members, Members::NONE);
+        let message = Message { text: self.text, span, kind, values: self.values, members };
         if self.is_batch {
             self.done.push(message);
         } else {
