@@ -13,10 +13,15 @@ pub(crate) enum Media {
     Other,
 }
 
-/// Reads the one `content-type`. RFC 9110 allows any case of the type and of parameter names; MCP is UTF-8 only.
+/// Reads the one `content-type`.
 pub(crate) fn media(headers: Headers<'_>) -> Media {
     let mut values = headers.all("content-type");
     let (Some(value), None) = (values.next(), values.next()) else { return Media::Other };
+    of(value)
+}
+
+/// Reads a `content-type`. RFC 9110 allows any case of the type and of parameter names; MCP is UTF-8 only.
+pub(crate) fn of(value: &[u8]) -> Media {
     let mut parts = value.split(|b| *b == b';');
     let essence = parts.next().unwrap_or_default().trim_ascii();
     let media = if essence.eq_ignore_ascii_case(b"application/json") {
@@ -47,11 +52,14 @@ pub(crate) fn media(headers: Headers<'_>) -> Media {
 
 /// Whether the content is as it is: no `content-encoding`, or only `identity`.
 pub(crate) fn is_identity(headers: Headers<'_>) -> bool {
-    headers.all("content-encoding").all(|value| {
-        value.split(|b| *b == b',').all(|coding| {
-            let coding = coding.trim_ascii();
-            coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
-        })
+    headers.all("content-encoding").all(names_identity)
+}
+
+/// Whether a `content-encoding` names nothing else.
+pub(crate) fn names_identity(value: &[u8]) -> bool {
+    value.split(|b| *b == b',').all(|coding| {
+        let coding = coding.trim_ascii();
+        coding.is_empty() || coding.eq_ignore_ascii_case(b"identity")
     })
 }
 

@@ -5,7 +5,7 @@ use std::hint::black_box;
 use criterion::{Criterion, criterion_group, criterion_main};
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
-use meshward_policy::{Condition, Direction, Known, Request, Subject};
+use meshward_policy::{Condition, Direction, Known, Subject};
 
 const THREE: &str = r#"args.amount <= 100 && args.currency == "EUR" && args.reason.startsWith("dup")"#;
 
@@ -43,7 +43,7 @@ fn conditions(c: &mut Criterion) {
             arguments: Known::Json(arguments),
             meta: Known::Absent,
             caller: &caller,
-            request: Request { path: "/mcp", host: "shop.example", headers: &headers },
+            headers: &headers,
         };
         group.bench_function(name, |b| b.iter(|| condition.evaluate(black_box(&subject))));
     }

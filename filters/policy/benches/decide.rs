@@ -11,7 +11,7 @@ use meshward_engine::{
     Target,
 };
 use meshward_identity::{Caller, Identity, IdentityConfig};
-use meshward_policy::{Direction, Known, Policy, PolicyStage, Request, Subject};
+use meshward_policy::{Direction, Known, Policy, PolicyStage, Subject};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
 use serde_json::{Value, json};
@@ -61,7 +61,7 @@ fn call<'a>(tool: &'a str, caller: &'a Caller, headers: &'a KeptHeaders) -> Subj
         arguments: Known::Absent,
         meta: Known::Absent,
         caller,
-        request: Request { path: "/mcp", host: "mcp.example", headers },
+        headers,
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use foldhash::fast::FixedState;
 use meshward_engine::{Glob, Target};
 
 use crate::rule::{Rule, Targets};
@@ -26,16 +27,19 @@ pub(crate) struct Index {
 /// The rules that name one kind of thing.
 #[derive(Debug, Default)]
 struct Names {
-    literals: HashMap<Box<[u8]>, Vec<u32>>,
+    literals: ByName<Vec<u32>>,
     beginnings: Patterns,
     /// Patterns that begin with `*` and do not end with it.
     ends: Patterns,
 }
 
+/// What is configured is what is hashed, so nobody can choose names that meet.
+type ByName<T> = HashMap<Box<[u8]>, T, FixedState>;
+
 /// Patterns by the letters at one of their sides.
 #[derive(Debug, Default)]
 struct Patterns {
-    by_side: HashMap<Box<[u8]>, Vec<Pattern>>,
+    by_side: ByName<Vec<Pattern>>,
     /// The lengths of the sides.
     lengths: BTreeSet<usize>,
 }

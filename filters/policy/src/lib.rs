@@ -32,6 +32,6 @@ pub use principal::PrincipalConfig;
 pub use review::{Concern, Permitted, Warning, review};
 pub use rule::{Match, Part};
 pub use stage::PolicyStage;
-pub use subject::{Direction, Known, Object, Request, Subject};
+pub use subject::{Direction, Known, Object, Subject};
 pub use truth::Truth;
 pub use uri::{UriConfig, UriConfigError, UriException, UriFault, UriRules};

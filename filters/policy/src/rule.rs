@@ -138,7 +138,7 @@ impl Rule {
             return Match::No(Part::Revisions);
         }
         let caller = self.principals.as_ref().map_or(Truth::TRUE, |known| {
-            let each = known.iter().map(|principal| principal.matches(subject.caller, subject.request.headers));
+            let each = known.iter().map(|principal| principal.matches(subject.caller, subject.headers));
             each.fold(Truth::FALSE, Truth::or)
         });
         if caller == Truth::FALSE {

@@ -17,7 +17,7 @@ use crate::decide::{Policy, Ruling, is_upkeep};
 use crate::filter::Filter;
 use crate::rule::{Match, Part, Rule};
 use crate::sessions;
-use crate::subject::{Direction, Known, Object, Request, Subject};
+use crate::subject::{Direction, Known, Object, Subject};
 
 /// Asks the policy about every message of the client, about every request of the server's own, and about every entry
 /// of a list.
@@ -214,7 +214,7 @@ impl PolicyExchange {
             arguments: Known::Absent,
             meta: Known::Absent,
             caller,
-            request: Request { path: headers.path(), host: headers.authority(), headers },
+            headers,
         }
     }
 

@@ -31,8 +31,8 @@ pub struct Subject<'a> {
     pub meta: Known<'a>,
     /// Who calls.
     pub caller: &'a Caller,
-    /// The HTTP request.
-    pub request: Request<'a>,
+    /// The header fields that are kept of the HTTP request it came in, or is answered to, with its path and authority.
+    pub headers: &'a KeptHeaders,
 }
 
 /// Who sends a message.
@@ -87,15 +87,4 @@ impl<'a> Known<'a> {
             Self::Object(Object { text, span, .. }) => Some(span.of(text)),
         }
     }
-}
-
-/// The HTTP request a message came in, or is answered to.
-#[derive(Debug, Clone, Copy)]
-pub struct Request<'a> {
-    /// The path, without query.
-    pub path: &'a str,
-    /// The authority, as the client names it.
-    pub host: &'a str,
-    /// The header fields that are kept.
-    pub headers: &'a KeptHeaders,
 }

@@ -38,6 +38,8 @@ pub struct Pipeline {
     reads: Reads,
     edits_requests: bool,
     looks_into_arguments: bool,
+    /// For exchanges that have not kept any yet.
+    no_headers: Rc<KeptHeaders>,
     requests: Cell<Option<Reader>>,
     responses: Cell<Option<Reader>>,
 }
@@ -60,6 +62,7 @@ impl Pipeline {
             headers: stages.iter().map(|stage| stage.headers()).fold(HeaderDemand::None, HeaderDemand::join),
             reads: stages.iter().map(|stage| stage.reads_responses()).fold(settings.reads_responses(), Reads::max),
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
+            no_headers: Rc::default(),
             looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
             settings,
             stages,
@@ -164,11 +167,11 @@ impl Exchange {
     #[must_use]
     pub fn new(pipeline: Rc<Pipeline>) -> Self {
         Self {
+            headers: Rc::clone(&pipeline.no_headers),
             pipeline,
             request: RequestState::Start,
             response: ResponseState::Start,
             parts: Vec::new(),
-            headers: Rc::default(),
             declares_length: false,
             asked: Asked::default(),
             trace_id: None,

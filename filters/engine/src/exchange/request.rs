@@ -53,6 +53,11 @@ struct Head<'a> {
     method: &'a [u8],
     path: &'a [u8],
     content_length: Option<&'a [u8]>,
+    content_type: Option<&'a [u8]>,
+    repeats_content_type: bool,
+    /// Its content is coded in some way.
+    is_encoded: bool,
+    has_origin: bool,
     authority: &'a [u8],
     accepts_encoding: bool,
     overrides_method: bool,
@@ -69,6 +74,9 @@ impl<'a> Head<'a> {
                 b":authority" => head.authority = value,
                 b"accept-encoding" => head.accepts_encoding = true,
                 b"content-length" => head.content_length = Some(value),
+                b"content-type" => head.repeats_content_type |= head.content_type.replace(value).is_some(),
+                b"content-encoding" => head.is_encoded |= !media::names_identity(value),
+                b"origin" => head.has_origin = true,
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
                 b"upgrade" => head.upgrades |= !value.eq_ignore_ascii_case(b"h2c"),
@@ -129,7 +137,7 @@ impl Exchange {
         if let Some(Some(reason)) = elsewhere {
             return self.refuse(reason, effects);
         }
-        if headers.all("origin").any(|origin| !settings.permits_origin(origin)) {
+        if head.has_origin && headers.all("origin").any(|origin| !settings.permits_origin(origin)) {
             return self.refuse(Reason::OriginRefused, effects);
         }
         if head.overrides_method {
@@ -153,10 +161,10 @@ impl Exchange {
         host: &mut dyn Host,
         effects: &mut Effects,
     ) {
-        if media::media(headers) != Media::Json {
+        if head.repeats_content_type || head.content_type.map(media::of) != Some(Media::Json) {
             return self.refuse(Reason::UnsupportedMediaType, effects);
         }
-        if !media::is_identity(headers) {
+        if head.is_encoded {
             return self.refuse(Reason::UnsupportedContentEncoding, effects);
         }
         let declared_length = head.declared_length();

@@ -181,8 +181,8 @@ impl<'s> Facts<'s> {
             (Field::PeerAddress, _) => {
                 self.address.get_or_init(|| subject.caller.source.map(|ip: IpAddr| ip.to_string()).unwrap_or_default())
             }
-            (Field::Path, _) => subject.request.path,
-            (Field::Host, _) => subject.request.host,
+            (Field::Path, _) => subject.headers.path(),
+            (Field::Host, _) => subject.headers.authority(),
         })
     }
 
@@ -198,7 +198,7 @@ impl<'s> Facts<'s> {
 
     fn root(&self, root: Root) -> Option<Held<'_>> {
         match root {
-            Root::Headers => all_headers(self.subject.request.headers).map(Held::boxed),
+            Root::Headers => all_headers(self.subject.headers).map(Held::boxed),
             root => tree::held(self.place(root)?).ok(),
         }
     }
@@ -277,7 +277,7 @@ impl<'b> Scope<'b> {
             return Some(Held::There(Operand::Other(self.constants.get(*place)?.as_ref())));
         }
         let facts = self.facts?;
-        let headers = facts.subject.request.headers;
+        let headers = facts.subject.headers;
         match variable {
             Variable::Field(field) => Some(Held::There(Operand::Text(facts.field(*field)?))),
             Variable::Root(root) => facts.root(*root),

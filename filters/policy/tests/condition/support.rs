@@ -3,7 +3,7 @@
 
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
-use meshward_policy::{Condition, Direction, Known, Request, Subject, Truth};
+use meshward_policy::{Condition, Direction, Known, Subject, Truth};
 use meshward_wire::revision::Revision;
 
 /// What a condition is evaluated on, with something in every place.
@@ -20,8 +20,14 @@ pub(crate) struct World {
 impl Default for World {
     fn default() -> Self {
         let claims = r#"{"sub": "alice", "roles": ["support", "dev"], "level": 3, "nested": {"a": 1.5}, "big": 18446744073709551615}"#;
-        let lines: [(&[u8], &[u8]); 4] =
-            [(b"x-env", b"prod"), (b"x-team", b"a"), (b"x-team", b"b"), (b"x-bytes", b"\xff")];
+        let lines: [(&[u8], &[u8]); 6] = [
+            (b":path", b"/mcp?x=1"),
+            (b":authority", b"shop.example:8080"),
+            (b"x-env", b"prod"),
+            (b"x-team", b"a"),
+            (b"x-team", b"b"),
+            (b"x-bytes", b"\xff"),
+        ];
         Self {
             target: Target::Tool("refund".into()),
             is_template: false,
@@ -59,7 +65,7 @@ impl World {
             arguments,
             meta: self.meta,
             caller: &self.caller,
-            request: Request { path: "/mcp", host: "shop.example:8080", headers: &self.headers },
+            headers: &self.headers,
         })
     }
 

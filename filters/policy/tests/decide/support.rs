@@ -2,7 +2,7 @@
 
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
-use meshward_policy::{Direction, Effect, Explanation, Known, Match, Policy, Request, Ruling, Subject};
+use meshward_policy::{Direction, Effect, Explanation, Known, Match, Policy, Ruling, Subject};
 use meshward_wire::revision::Revision;
 use serde_json::Value;
 
@@ -113,7 +113,7 @@ impl Asked {
             arguments,
             meta: if arguments == Known::Unknown { Known::Unknown } else { Known::Absent },
             caller: &caller,
-            request: Request { path: "/mcp", host: "mcp.example", headers: &headers },
+            headers: &headers,
         };
         decide(&subject)
     }
