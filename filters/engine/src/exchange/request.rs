@@ -87,7 +87,7 @@ impl<'a> Head<'a> {
     }
 
     fn declared_length(&self) -> Option<usize> {
-        std::str::from_utf8(self.content_length?).ok()?.trim().parse().ok()
+        std::str::from_utf8(self.content_length?.trim_ascii()).ok()?.parse().ok()
     }
 }
 

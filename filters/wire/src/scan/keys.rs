@@ -67,7 +67,9 @@ impl Keys {
     pub(super) fn close(&mut self, text: &str, mark: Mark) -> Option<usize> {
         let again = if self.keys.len().saturating_sub(mark.key) > FEW { self.find(text, mark) } else { None };
         self.keys.truncate(mark.key);
-        self.unescaped.truncate(mark.unescaped);
+        if self.unescaped.len() > mark.unescaped {
+            self.unescaped.truncate(mark.unescaped);
+        }
         again
     }
 
