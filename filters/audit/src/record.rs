@@ -248,7 +248,8 @@ pub enum Kind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Note {
-    /// What it is: `tool_changed`, `tool_unknown`, `tool_added`, `tool_removed`, `tool_renamed`. There may be others.
+    /// What it is: `tool_changed`, `tool_unknown`, `tool_added`, `tool_removed`, `tool_renamed`, `tool_invisible`,
+    /// `tool_matches`, `tool_lookalike`. There may be others.
     pub name: &'static str,
     /// What it is about: the tool's name; of a renamed one the old name, ` -> ` and the new one.
     pub value: String,

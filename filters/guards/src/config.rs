@@ -3,8 +3,6 @@
 use meshward_engine::Size;
 use serde::Deserialize;
 
-use crate::digest::Digest;
-
 /// What the definitions of tools must be.
 #[derive(Debug, Clone, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -52,7 +50,8 @@ pub struct PinConfig {
     /// The tool's name, to the letter.
     pub name: String,
     /// `sha256:` and 64 hexadecimal digits: the SHA-256 of the definition without its `name`, in canonical form (RFC 8785).
-    pub hash: Digest,
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^sha256:[0-9a-f]{64}$")))]
+    pub hash: String,
     /// The endpoint, by its path. Absent: every one.
     #[serde(default)]
     pub endpoint: Option<String>,

@@ -8,7 +8,7 @@ use std::str::FromStr;
 
 use meshward_wire::json::{self, Span, ValueKind};
 use serde::ser::{Error as _, SerializeMap as _, SerializeSeq as _};
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde::{Serialize, Serializer};
 use sha2::Digest as _;
 
 /// A definition that is nested more deeply has no hash: what writes its canonical form recurses.
@@ -74,27 +74,6 @@ impl FromStr for Digest {
             *byte = u8::from_str_radix(pair, 16).ok().filter(|_| is_hex).ok_or(DigestError)?;
         }
         Ok(Self(bytes))
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(serde::de::Error::custom)
-    }
-}
-
-#[cfg(feature = "schema")]
-impl schemars::JsonSchema for Digest {
-    fn schema_name() -> std::borrow::Cow<'static, str> {
-        "Digest".into()
-    }
-
-    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({
-            "description": "`sha256:` and 64 hexadecimal digits.",
-            "type": "string",
-            "pattern": "^sha256:[0-9a-f]{64}$"
-        })
     }
 }
 

@@ -1,18 +1,26 @@
 //! Stage: a server's tools are as they were approved.
 //!
 //! Each tool that a server lists is held against its pin: a hash of its definition, from the configuration or remembered
-//! from when the tool was listed first. What differs is dropped from lists, and its calls are refused.
+//! from when the tool was listed first. And it is read for what a person does not see in it: characters that do not show,
+//! text that patterns match, a name that looks like another's. What differs, or says what it should not, is dropped from
+//! lists, and its calls are refused.
 
 #![forbid(unsafe_code)]
 
 mod config;
+mod definitions;
 mod digest;
+mod guards;
+mod look;
 mod pins;
 mod stage;
 mod store;
 mod table;
+mod text;
 
 pub use config::{Mode, PinConfig, PinsConfig, Trust, Unlisted};
+pub use definitions::{Definitions, DefinitionsConfig, LookalikeRemedy, PatternConfig, Remedy};
 pub use digest::{Digest, DigestError};
+pub use guards::Guards;
 pub use pins::Pins;
 pub use stage::GuardsStage;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::config::{Mode, PinsConfig, Trust, Unlisted};
-use crate::digest::Digest;
+use crate::digest::{Digest, DigestError};
 
 /// Bound of servers, whatever a configuration says.
 const MAX_SERVERS: usize = 64;
@@ -17,10 +17,7 @@ const MAX_DEFINITION_BYTES: usize = 4 << 20;
 pub struct Pins {
     pub(crate) mode: Mode,
     pub(crate) trust: Trust,
-    pub(crate) epoch: u64,
     pub(crate) unlisted: Unlisted,
-    pub(crate) max_servers: usize,
-    pub(crate) max_tools: usize,
     pub(crate) max_definition_bytes: usize,
     /// By endpoint; those of all endpoints are among each one's.
     endpoints: BTreeMap<String, Pinned>,
@@ -56,10 +53,17 @@ impl Pins {
         let mut pinned: BTreeMap<String, Pinned> = BTreeMap::new();
         pinned.extend(endpoints.into_iter().map(|path| (path.to_owned(), Pinned::default())));
         for (index, pin) in config.tools.iter().enumerate() {
+            let hash = match pin.hash.parse() {
+                Ok(hash) => hash,
+                Err(error) => {
+                    errors.push((format!("tools[{index}].hash"), DigestError::to_string(&error)));
+                    continue;
+                }
+            };
             let mut is_new = false;
             for (path, pinned) in &mut pinned {
                 if pin.endpoint.as_ref().is_none_or(|endpoint| endpoint == path) {
-                    is_new |= pinned.add(&pin.name, pin.hash);
+                    is_new |= pinned.add(&pin.name, hash);
                 }
             }
             if pin.endpoint.as_ref().is_some_and(|endpoint| !pinned.contains_key(endpoint)) {
@@ -79,13 +83,15 @@ impl Pins {
         Ok(Self {
             mode: config.mode,
             trust: config.trust,
-            epoch: config.epoch,
             unlisted: config.unlisted,
-            max_servers: config.max_servers,
-            max_tools: config.max_tools,
             max_definition_bytes: config.max_definition_bytes.0,
             endpoints: pinned,
         })
+    }
+
+    /// The names of all tools with a pin.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.endpoints.values().flat_map(Pinned::names)
     }
 
     /// The pins of an endpoint, by its path.

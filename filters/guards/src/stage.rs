@@ -16,8 +16,10 @@ use meshward_wire::listing::{Entry, ListKind, Listing};
 use meshward_wire::message::{Kind, Message, OwnedId};
 use meshward_wire::refusal::Reason;
 
-use crate::config::Mode;
+use crate::definitions::Inspection;
 use crate::digest::Digest;
+use crate::guards::Guards;
+use crate::look::Look;
 use crate::pins::Pins;
 use crate::store::Tables;
 use crate::table::{Change, Listed, Page, Place, Review, Standing, Table};
@@ -33,7 +35,7 @@ pub struct GuardsStage {
 
 #[derive(Debug)]
 struct Shared {
-    pins: Pins,
+    guards: Guards,
     tables: RefCell<Tables>,
 }
 
@@ -50,10 +52,10 @@ struct GuardsExchange {
 }
 
 impl GuardsStage {
-    /// A stage for pins.
+    /// A stage for what is demanded of tools.
     #[must_use]
-    pub fn new(pins: Pins) -> Self {
-        Self { shared: Rc::new(Shared { pins, tables: RefCell::default() }) }
+    pub fn new(guards: Guards) -> Self {
+        Self { shared: Rc::new(Shared { guards, tables: RefCell::default() }) }
     }
 }
 
@@ -86,30 +88,34 @@ impl Stage for GuardsStage {
 
 impl Shared {
     /// How a response is read that may list tools. Who only observes refuses nothing, not even what cannot be read.
-    const fn reads(&self) -> Reads {
-        match self.pins.mode {
-            Mode::Enforce => Reads::Judges,
-            Mode::Observe => Reads::Observes,
-        }
+    fn reads(&self) -> Reads {
+        if self.guards.enforces() { Reads::Judges } else { Reads::Observes }
     }
 
     /// The server behind an exchange, with the epoch of what is trusted of it.
     fn server(&self, host: &dyn Host, headers: &KeptHeaders) -> u64 {
         let key = ServerKey::behind(host, headers);
-        digest([&key.to_bytes(), &self.pins.epoch.to_le_bytes()])
+        digest([&key.to_bytes(), &self.guards.epoch.to_le_bytes()])
     }
 
-    /// Why a tool may not be called.
-    fn condemns(&self, host: &dyn Host, headers: &KeptHeaders, name: &str) -> Option<Reason> {
+    /// What is said of a call.
+    fn judge_call(&self, host: &dyn Host, headers: &KeptHeaders, name: &str) -> Verdict {
         let server = self.server(host, headers);
-        let table = self.tables.borrow_mut().get(host, server, self.pins.max_servers);
-        let nothing = || Rc::new(Table::new(server));
-        let standing = table.unwrap_or_else(nothing).admits(&self.pins, self.pins.of(headers.path()), name);
-        match standing {
+        let table = self.tables.borrow_mut().get(host, server, self.guards.max_servers);
+        let table = table.unwrap_or_else(|| Rc::new(Table::new(server)));
+        let unapproved = match table.admits(&self.guards, headers.path(), name) {
             Standing::Approved => None,
             Standing::Changed => Some(Reason::ToolChanged),
             Standing::Unpinned => Some(Reason::ToolUnpinned),
             Standing::Unlisted => Some(Reason::ToolUnknown),
+        };
+        let flaws = table.flaws(name);
+        match unapproved {
+            Some(reason) if self.guards.enforces_pins() => Verdict::Refuse(Decision::new(reason)),
+            _ if self.guards.refuses(flaws) => Verdict::Refuse(Decision::new(Reason::ToolRefused)),
+            Some(reason) => Verdict::Observe(Decision::new(reason)),
+            None if self.guards.observes(flaws) => Verdict::Observe(Decision::new(Reason::ToolRefused)),
+            None => Verdict::Pass,
         }
     }
 }
@@ -130,15 +136,7 @@ impl StageExchange for GuardsExchange {
                 self.subscribes = true;
                 Verdict::Pass
             }
-            ("tools/call", Target::Tool(name)) => {
-                let Some(reason) = self.shared.condemns(&*scope.host, scope.headers, name) else {
-                    return Verdict::Pass;
-                };
-                match self.shared.pins.mode {
-                    Mode::Enforce => Verdict::Refuse(Decision::new(reason)),
-                    Mode::Observe => Verdict::Observe(Decision::new(reason)),
-                }
-            }
+            ("tools/call", Target::Tool(name)) => self.shared.judge_call(&*scope.host, scope.headers, name),
             _ => Verdict::Pass,
         }
     }
@@ -160,7 +158,7 @@ impl StageExchange for GuardsExchange {
         match message.kind() {
             Kind::Notification if message.method().as_deref() == Some("notifications/tools/list_changed") => {
                 let server = self.shared.server(&*scope.host, scope.headers);
-                let (max, mut tables) = (self.shared.pins.max_servers, self.shared.tables.borrow_mut());
+                let (max, mut tables) = (self.shared.guards.max_servers, self.shared.tables.borrow_mut());
                 // A store that does not take it leaves definitions that were listed.
                 if tables.get(&*scope.host, server, max).is_some() {
                     let _: Result<(), _> = tables.change(&*scope.host, server, max, Table::forget);
@@ -186,65 +184,94 @@ impl GuardsExchange {
         let asked_with = self.lists.iter().find(|(id, _)| message.id().is_some_and(|of| of.raw() == id.raw()));
         let next = json::member(text, result, "nextCursor").and_then(|next| json::string(text, next));
         let place = asked_with.map(|(_, cursor)| Place { cursor: cursor.as_deref(), next: next.as_deref() });
-        let Shared { pins, tables } = &*self.shared;
-        let listed = |entry: &'_ Entry<'_>| {
-            let fits = entry.span.len() <= pins.max_definition_bytes;
-            let digest = if fits { Digest::of_definition(text, entry.span) } else { None };
-            digest.unwrap_or(Digest::NONE)
-        };
-        let tools = listing.entries.iter().map(|entry| Listed { name: &entry.name, digest: listed(entry) });
-        let page = Page { tools: tools.collect(), place };
+        let Shared { guards, tables } = &*self.shared;
+        let mut cleaned = Vec::new();
+        let mut page = Page { tools: Vec::new(), place };
+        for entry in &listing.entries {
+            let (tool, edits) = listed(guards, text, entry);
+            page.tools.push(tool);
+            cleaned.push(edits);
+        }
         let server = self.shared.server(&*scope.host, scope.headers);
-        let pinned = pins.of(scope.headers.path());
+        let endpoint = scope.headers.path();
         let review = tables
             .borrow_mut()
-            .change(&*scope.host, server, pins.max_servers, |table| table.review(pins, pinned, &page));
-        // What cannot be remembered is held against the configuration alone.
-        let review = review.unwrap_or_else(|_| Review::unremembered(pinned, &page));
+            .change(&*scope.host, server, guards.max_servers, |table| table.review(guards, endpoint, &page));
+        let review = review.unwrap_or_else(|_| Review::unremembered(guards, endpoint, &page));
         self.report(&review, scope);
-        self.drop_tools(&listing, &review, scope);
+        self.carry_out(&listing, &review, cleaned, scope);
         Answer::Pass
     }
 
     fn unreadable(&self) -> Answer {
         let decision = Decision::new(Reason::UnreadableResponse);
-        match self.shared.pins.mode {
-            Mode::Enforce => Answer::Refuse(decision),
-            Mode::Observe => Answer::Pass,
-        }
+        if self.shared.guards.enforces() { Answer::Refuse(decision) } else { Answer::Pass }
     }
 
-    fn drop_tools(&self, listing: &Listing<'_>, review: &Review, scope: &mut Scope<'_>) {
-        let condemned = |standing: &Standing| matches!(standing, Standing::Changed | Standing::Unpinned);
-        let entries = listing.entries.iter().zip(&review.standings).filter(|(_, standing)| condemned(standing));
-        let shadow = self.shared.pins.mode == Mode::Observe;
+    /// Takes tools out of the list, and out of the others what they should not say.
+    fn carry_out(&self, listing: &Listing<'_>, review: &Review, cleaned: Vec<Vec<Edit>>, scope: &mut Scope<'_>) {
+        let guards = &self.shared.guards;
         let mut gone: BTreeSet<usize> = BTreeSet::new();
         gone.extend(scope.splices.removed().map(|span| span.start));
-        let mut hidden = 0_u64;
-        // What another stage has taken out already is counted there.
-        for (entry, _) in entries.filter(|(entry, _)| !gone.contains(&entry.span.start)) {
-            hidden = hidden.saturating_add(1);
-            if !shadow {
+        let (mut hidden, mut would_hide) = (0_u64, 0_u64);
+        let judged = review.standings.iter().zip(&review.flaws).zip(cleaned);
+        for (entry, ((standing, flaws), edits)) in listing.entries.iter().zip(judged) {
+            // What another stage has taken out already is counted there.
+            if gone.contains(&entry.span.start) {
+                continue;
+            }
+            let is_unapproved = matches!(standing, Standing::Changed | Standing::Unpinned);
+            if is_unapproved && guards.enforces_pins() || guards.refuses(*flaws) {
+                hidden = hidden.saturating_add(1);
                 scope.splices.remove_element(entry.span);
+                continue;
+            }
+            if is_unapproved || guards.observes(*flaws) {
+                would_hide = would_hide.saturating_add(1);
+            }
+            for (place, text) in edits {
+                let mut string = String::with_capacity(text.len().saturating_add(2));
+                json::write_string(&text, &mut string);
+                scope.splices.replace(place, string.into_bytes());
             }
         }
-        if hidden > 0 {
-            scope.count(Counter::Hidden { list: ListKind::Tools.method(), shadow }, hidden);
+        for (count, shadow) in [(hidden, false), (would_hide, true)] {
+            if count > 0 {
+                scope.count(Counter::Hidden { list: ListKind::Tools.method(), shadow }, count);
+            }
         }
     }
 
     /// Counts what is new, and tells observers.
     fn report(&self, review: &Review, scope: &mut Scope<'_>) {
-        let shadow = self.shared.pins.mode == Mode::Observe;
         for (change, name) in review.changes.iter().take(MAX_NOTES) {
             scope.note(change.note(), || name.clone());
         }
         for change in Change::ALL {
             let count = review.changes.iter().filter(|(kind, _)| *kind == change).count() as u64;
             if count > 0 {
+                let shadow = !self.shared.guards.acts_on(change);
                 scope.count(Counter::ToolFinding { finding: change.name(), shadow }, count);
                 scope.log(Level::Warn, format!("meshward: guards: {count} of the server's tools {}", change.name()));
             }
         }
     }
+}
+
+/// A text in the place of a string.
+type Edit = (json::Span, String);
+
+/// What is to be known of a tool that is listed, and how it is cleaned.
+fn listed<'e>(guards: &Guards, text: &str, entry: &'e Entry<'_>) -> (Listed<'e>, Vec<Edit>) {
+    let hash = |pins: &Pins| {
+        let fits = entry.span.len() <= pins.max_definition_bytes;
+        if fits { Digest::of_definition(text, entry.span) } else { None }
+    };
+    let digest = guards.pins.as_ref().and_then(hash).unwrap_or(Digest::NONE);
+    let definitions = guards.definitions.as_ref();
+    let Inspection { flaws, cured, cleaned } =
+        definitions.map(|definitions| definitions.inspect(text, entry.span)).unwrap_or_default();
+    let look = definitions.filter(|definitions| definitions.looks_at_names());
+    let look = look.map(|_| Look::of(&entry.name)).unwrap_or_default();
+    (Listed { name: &entry.name, digest, flaws, cured, look }, cleaned)
 }

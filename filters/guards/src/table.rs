@@ -1,15 +1,17 @@
 //! What is remembered of one server's tools, and what a list changes in it. Pure: the store is elsewhere.
 
+mod codec;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use meshward_engine::store::{Reader, digest, open, seal};
+use meshward_engine::store::digest;
 
 use crate::config::{Trust, Unlisted};
+use crate::definitions::{Flaw, Flaws};
 use crate::digest::Digest;
+use crate::guards::Guards;
+use crate::look::Look;
 use crate::pins::{Pinned, Pins};
-
-/// The first byte of a later layout differs.
-const TAG: [u8; 8] = *b"\x21meshpin";
 
 /// What a tool is found by: half of the SHA-256 of its name, since the server chooses the name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,6 +47,12 @@ struct Known {
     trusted: Option<Digest>,
     /// Its definition when it was listed last.
     current: Option<Digest>,
+    /// What was wrong with it then.
+    flaws: Flaws,
+    /// Likewise, but it was taken out.
+    cured: Flaws,
+    /// What its name looks like, where that is looked at.
+    look: Look,
     /// The server vouches for that still.
     is_listed: bool,
     /// The server's last whole list did not have it.
@@ -88,11 +96,36 @@ pub(crate) enum Change {
     Removed,
     /// It has the definition of another tool that is not in the list.
     Renamed,
+    /// Its definition has characters that do not show.
+    Invisible,
+    /// A pattern matches its definition.
+    Matches,
+    /// Its name looks like another's.
+    Lookalike,
+}
+
+impl From<Flaw> for Change {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Invisible => Self::Invisible,
+            Flaw::Matches => Self::Matches,
+            Flaw::Lookalike => Self::Lookalike,
+        }
+    }
 }
 
 impl Change {
     /// All of them.
-    pub(crate) const ALL: [Self; 5] = [Self::Changed, Self::Unknown, Self::Added, Self::Removed, Self::Renamed];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::Changed,
+        Self::Unknown,
+        Self::Added,
+        Self::Removed,
+        Self::Renamed,
+        Self::Invisible,
+        Self::Matches,
+        Self::Lookalike,
+    ];
 
     /// Its name in metrics and the log.
     pub(crate) const fn name(self) -> &'static str {
@@ -102,6 +135,9 @@ impl Change {
             Self::Added => "added",
             Self::Removed => "removed",
             Self::Renamed => "renamed",
+            Self::Invisible => "invisible",
+            Self::Matches => "matches",
+            Self::Lookalike => "lookalike",
         }
     }
 
@@ -113,6 +149,9 @@ impl Change {
             Self::Added => "tool_added",
             Self::Removed => "tool_removed",
             Self::Renamed => "tool_renamed",
+            Self::Invisible => "tool_invisible",
+            Self::Matches => "tool_matches",
+            Self::Lookalike => "tool_lookalike",
         }
     }
 }
@@ -121,8 +160,14 @@ impl Change {
 #[derive(Debug, Clone)]
 pub(crate) struct Listed<'t> {
     pub(crate) name: &'t str,
-    /// [`Digest::NONE`] if it cannot be hashed.
+    /// [`Digest::NONE`] if it cannot be hashed, or nothing is pinned.
     pub(crate) digest: Digest,
+    /// What its definition says that it should not.
+    pub(crate) flaws: Flaws,
+    /// Likewise, but it is taken out.
+    pub(crate) cured: Flaws,
+    /// What its name looks like, where that is looked at.
+    pub(crate) look: Look,
 }
 
 /// A page of a list.
@@ -145,21 +190,29 @@ pub(crate) struct Place<'t> {
 /// What a page came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Review {
-    /// How each tool stands, in order.
+    /// How each tool stands to its pins, in order.
     pub(crate) standings: Vec<Standing>,
+    /// What is wrong with each, in order.
+    pub(crate) flaws: Vec<Flaws>,
     /// What is new since the last list, with the tool's name; a renamed one's old name comes first.
     pub(crate) changes: Vec<(Change, String)>,
 }
 
 impl Review {
-    /// Of a page that cannot be remembered: only pins count.
-    pub(crate) fn unremembered(pinned: &Pinned, page: &Page<'_>) -> Self {
-        let standing = |tool: &Listed<'_>| match pinned.of(tool.name) {
-            [] => Standing::Unpinned,
-            pins if pins.contains(&tool.digest) => Standing::Approved,
-            _ => Standing::Changed,
+    /// Of a page that cannot be remembered: only pins of the configuration count.
+    pub(crate) fn unremembered(guards: &Guards, endpoint: &str, page: &Page<'_>) -> Self {
+        let mut review = Self::default();
+        Table::new(0).look_over(guards, endpoint, page, &mut review);
+        review.changes.clear();
+        let pins = guards.pins.as_ref().map(|pins| pins.of(endpoint));
+        let standing = |tool: &Listed<'_>| match pins.map(|pins| pins.of(tool.name)) {
+            None => Standing::Approved,
+            Some([]) => Standing::Unpinned,
+            Some(pins) if pins.contains(&tool.digest) => Standing::Approved,
+            Some(_) => Standing::Changed,
         };
-        Self { standings: page.tools.iter().map(standing).collect(), changes: Vec::new() }
+        review.standings.extend(page.tools.iter().map(standing));
+        review
     }
 }
 
@@ -169,20 +222,84 @@ impl Table {
     }
 
     /// Takes in a page.
-    pub(crate) fn review(&mut self, pins: &Pins, pinned: &Pinned, page: &Page<'_>) -> Review {
-        let was_complete = self.is_complete;
-        // `extend`, here and below: `collect` sorts, and would bring the code of a sort into the module.
+    pub(crate) fn review(&mut self, guards: &Guards, endpoint: &str, page: &Page<'_>) -> Review {
+        let mut review = Review::default();
+        self.look_over(guards, endpoint, page, &mut review);
         let mut here: BTreeSet<NameId> = BTreeSet::new();
+        // `extend`, here and below: `collect` sorts, and would bring the code of a sort into the module.
         here.extend(page.tools.iter().map(|tool| NameId::of(tool.name)));
+        match &guards.pins {
+            Some(pins) => self.hold(guards, pins, pins.of(endpoint), page, &here, &mut review),
+            None => review.standings.extend(page.tools.iter().map(|_| Standing::Approved)),
+        }
+        if let Some(seen) = self.walked(guards.max_tools, page, here) {
+            self.close(guards.pins.as_ref().map(|pins| pins.of(endpoint)), &seen, &mut review);
+        }
+        review
+    }
+
+    /// Looks at what the tools of a page say of themselves, and what their names look like.
+    fn look_over(&mut self, guards: &Guards, endpoint: &str, page: &Page<'_>, review: &mut Review) {
+        let Some(definitions) = &guards.definitions else {
+            return review.flaws.extend(page.tools.iter().map(|_| Flaws::default()));
+        };
+        // Who has a look: tools of this list, and those of its other pages.
+        let mut looks: BTreeMap<Look, NameId> = BTreeMap::new();
+        let is_whole = page.place.is_some_and(|place| place.cursor.is_none() && place.next.is_none());
+        let holds = |known: &Known| !is_whole && !known.is_gone && !known.flaws.has(Flaw::Lookalike);
+        looks.extend(self.tools.iter().filter(|(_, known)| holds(known)).map(|(id, known)| (known.look, *id)));
+        let mut seen = BTreeSet::new();
+        for tool in &page.tools {
+            let id = NameId::of(tool.name);
+            let is_first = seen.insert(id);
+            let is_pinned = guards.pins.as_ref().is_some_and(|pins| !pins.of(endpoint).of(tool.name).is_empty());
+            let mut flaws = tool.flaws;
+            if definitions.looks_at_names() {
+                let is_alike = definitions.is_taken(tool.name, tool.look)
+                    || !is_pinned && looks.get(&tool.look).is_some_and(|other| *other != id);
+                if is_alike || !is_first {
+                    flaws.add(Flaw::Lookalike);
+                } else {
+                    looks.insert(tool.look, id);
+                }
+            }
+            review.flaws.push(flaws);
+            let has_room = is_pinned || self.tools.len() < guards.max_tools;
+            if !is_first || !has_room && !self.tools.contains_key(&id) {
+                continue;
+            }
+            let known = self.tools.entry(id).or_default();
+            for flaw in Flaws(flaws.0 | tool.cured.0).iter() {
+                if !known.flaws.has(flaw) && !known.cured.has(flaw) {
+                    review.changes.push((flaw.into(), clipped(tool.name).to_owned()));
+                }
+            }
+            (known.flaws, known.cured, known.look) = (flaws, tool.cured, tool.look);
+            if guards.pins.is_none() {
+                known.is_gone = false;
+            }
+        }
+    }
+
+    /// Holds the tools of a page against their pins.
+    fn hold(
+        &mut self,
+        guards: &Guards,
+        pins: &Pins,
+        pinned: &Pinned,
+        page: &Page<'_>,
+        here: &BTreeSet<NameId>,
+        review: &mut Review,
+    ) {
+        let was_complete = self.is_complete;
         // A definition of which a tool was known that this page does not have.
         let absent = self.tools.iter().filter(|(id, _)| !here.contains(id));
         let mut orphans: BTreeMap<Digest, Box<str>> = BTreeMap::new();
         orphans.extend(absent.filter_map(|(_, known)| Some((known.trusted?, known.name.clone()))));
-        let mut review = Review::default();
         let mut first = BTreeSet::new();
         for tool in &page.tools {
             let id = NameId::of(tool.name);
-            let before = self.standing(pins, pinned, tool.name);
+            let before = self.standing(guards, pins, pinned, tool.name);
             if !first.insert(id) {
                 // A second tool of a name: what is called by it is not known, so both must be the same.
                 let same = self.tools.get(&id).is_some_and(|known| known.current == Some(tool.digest));
@@ -190,8 +307,11 @@ impl Table {
                 continue;
             }
             let is_pinned = !pinned.of(tool.name).is_empty();
-            let is_known = self.tools.get(&id).is_some_and(|known| !known.is_gone || known.trusted.is_some());
-            let has_room = is_pinned || self.tools.len() < pins.max_tools;
+            let is_known = self
+                .tools
+                .get(&id)
+                .is_some_and(|known| known.current.is_some() && !known.is_gone || known.trusted.is_some());
+            let has_room = is_pinned || self.tools.len() < guards.max_tools;
             if !has_room && !self.tools.contains_key(&id) {
                 review.standings.push(Standing::Unpinned);
                 continue;
@@ -202,11 +322,12 @@ impl Table {
             if known.name.is_empty() {
                 known.name = clipped(tool.name).into();
             }
+            let is_refused = guards.refuses(known.flaws);
             let trusts = pins.trust == Trust::FirstUse && !is_pinned && known.trusted.is_none();
-            if trusts && tool.digest != Digest::NONE {
+            if trusts && tool.digest != Digest::NONE && !is_refused {
                 known.trusted = Some(tool.digest);
             }
-            let after = self.standing(pins, pinned, tool.name);
+            let after = self.standing(guards, pins, pinned, tool.name);
             review.standings.push(after);
             let old_name = || {
                 let mut pinned = pinned.named(tool.digest).filter(|name| !here.contains(&NameId::of(name)));
@@ -220,20 +341,17 @@ impl Table {
                 Standing::Changed if before != after || previous != Some(tool.digest) => {
                     (Change::Changed, clipped(tool.name).to_owned())
                 }
+                Standing::Unpinned if trusts && is_refused => continue,
                 Standing::Unpinned if before != after || !is_known => or_renamed(Change::Unknown),
                 Standing::Approved if !is_known && was_complete && !is_pinned => or_renamed(Change::Added),
                 _ => continue,
             };
             review.changes.push(change);
         }
-        if let Some(seen) = self.walked(pins, page, here) {
-            self.close(pinned, &seen, &mut review);
-        }
-        review
     }
 
     /// Goes on with a list of several pages. The tools of all, once the last page is there.
-    fn walked(&mut self, pins: &Pins, page: &Page<'_>, here: BTreeSet<NameId>) -> Option<BTreeSet<NameId>> {
+    fn walked(&mut self, max_tools: usize, page: &Page<'_>, here: BTreeSet<NameId>) -> Option<BTreeSet<NameId>> {
         let place = page.place?;
         let of = |cursor: &str| digest([b"cursor", cursor.as_bytes()]);
         let mut seen = match place.cursor {
@@ -248,16 +366,16 @@ impl Table {
                 Some(seen)
             }
             Some(next) => {
-                self.walk = (seen.len() <= pins.max_tools).then(|| Walk { next: of(next), seen });
+                self.walk = (seen.len() <= max_tools).then(|| Walk { next: of(next), seen });
                 None
             }
         }
     }
 
     /// A whole list has these tools and no others.
-    fn close(&mut self, pinned: &Pinned, seen: &BTreeSet<NameId>, review: &mut Review) {
+    fn close(&mut self, pinned: Option<&Pinned>, seen: &BTreeSet<NameId>, review: &mut Review) {
         self.is_complete = true;
-        for name in pinned.names() {
+        for name in pinned.into_iter().flat_map(Pinned::names) {
             let known = self.tools.entry(NameId::of(name)).or_default();
             if known.name.is_empty() {
                 known.name = clipped(name).into();
@@ -265,7 +383,9 @@ impl Table {
         }
         for (_, known) in self.tools.iter_mut().filter(|(id, known)| !known.is_gone && !seen.contains(id)) {
             known.is_gone = true;
-            review.changes.push((Change::Removed, known.name.clone().into()));
+            if pinned.is_some() {
+                review.changes.push((Change::Removed, known.name.clone().into()));
+            }
         }
     }
 
@@ -277,8 +397,8 @@ impl Table {
         }
     }
 
-    /// How a tool stands by the definition that was listed last.
-    pub(crate) fn standing(&self, pins: &Pins, pinned: &Pinned, name: &str) -> Standing {
+    /// How a tool stands to its pins by the definition that was listed last.
+    fn standing(&self, guards: &Guards, pins: &Pins, pinned: &Pinned, name: &str) -> Standing {
         let known = self.tools.get(&NameId::of(name));
         let configured = pinned.of(name);
         let trusted = known.and_then(|known| known.trusted).filter(|_| pins.trust == Trust::FirstUse);
@@ -293,79 +413,24 @@ impl Table {
                     Standing::Changed
                 }
             }
-            None if approved.is_empty() && self.tools.len() >= pins.max_tools => Standing::Unpinned,
+            None if approved.is_empty() && self.tools.len() >= guards.max_tools => Standing::Unpinned,
             Some(_) if is_listed => Standing::Approved,
             _ => Standing::Unlisted,
         }
     }
 
-    /// Whether a call may pass.
-    pub(crate) fn admits(&self, pins: &Pins, pinned: &Pinned, name: &str) -> Standing {
-        match self.standing(pins, pinned, name) {
+    /// How a tool that is called stands to its pins.
+    pub(crate) fn admits(&self, guards: &Guards, endpoint: &str, name: &str) -> Standing {
+        let Some(pins) = &guards.pins else { return Standing::Approved };
+        match self.standing(guards, pins, pins.of(endpoint), name) {
             Standing::Unlisted if pins.unlisted == Unlisted::Allow => Standing::Approved,
             standing => standing,
         }
     }
 
-    pub(crate) fn decode(value: &[u8]) -> Option<Self> {
-        let mut reader = Reader(open(TAG, value)?);
-        let (server, changed) = (reader.u64()?, reader.u64()?);
-        let [is_complete, has_walk] = reader.array()?;
-        let walk = match has_walk {
-            0 => None,
-            _ => {
-                let (next, count) = (reader.u64()?, reader.u32()?);
-                let mut seen = BTreeSet::new();
-                for _ in 0..count {
-                    seen.insert(NameId(reader.array()?));
-                }
-                Some(Walk { next, seen })
-            }
-        };
-        let mut tools = BTreeMap::new();
-        while !reader.0.is_empty() {
-            let id = NameId(reader.array()?);
-            let [flags] = reader.array()?;
-            let mut digest = |flag: u8| match flags & flag {
-                0 => Some(None),
-                _ => reader.array().map(Digest::from_array).map(Some),
-            };
-            let (trusted, current) = (digest(TRUSTED)?, digest(CURRENT)?);
-            let (len, rest) = reader.0.split_first()?;
-            let (name, rest) = rest.split_at_checked((*len).into())?;
-            reader.0 = rest;
-            let name = std::str::from_utf8(name).ok()?.into();
-            let known = Known { name, trusted, current, is_listed: flags & LISTED != 0, is_gone: flags & GONE != 0 };
-            tools.insert(id, known);
-        }
-        Some(Self { server, changed, is_complete: is_complete != 0, walk, tools })
-    }
-
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut body = Vec::with_capacity(self.tools.len().saturating_mul(64).saturating_add(64));
-        body.extend_from_slice(&self.server.to_le_bytes());
-        body.extend_from_slice(&self.changed.to_le_bytes());
-        body.extend_from_slice(&[u8::from(self.is_complete), u8::from(self.walk.is_some())]);
-        if let Some(Walk { next, seen }) = &self.walk {
-            body.extend_from_slice(&next.to_le_bytes());
-            body.extend_from_slice(&u32::try_from(seen.len()).unwrap_or(u32::MAX).to_le_bytes());
-            seen.iter().for_each(|id| body.extend_from_slice(&id.0));
-        }
-        for (id, known) in &self.tools {
-            let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
-            let flags = flag(known.trusted.is_some(), TRUSTED)
-                | flag(known.current.is_some(), CURRENT)
-                | flag(known.is_listed, LISTED)
-                | flag(known.is_gone, GONE);
-            body.extend_from_slice(&id.0);
-            body.push(flags);
-            for digest in [known.trusted, known.current].iter().flatten() {
-                body.extend_from_slice(digest.as_array());
-            }
-            body.push(u8::try_from(known.name.len()).unwrap_or(0));
-            body.extend_from_slice(known.name.as_bytes());
-        }
-        seal(TAG, &body)
+    /// What was wrong with a tool when it was listed last, and could not be taken out.
+    pub(crate) fn flaws(&self, name: &str) -> Flaws {
+        self.tools.get(&NameId::of(name)).map(|known| known.flaws).unwrap_or_default()
     }
 }
 
@@ -373,11 +438,6 @@ impl Table {
 fn clipped(name: &str) -> &str {
     name.get(..name.floor_char_boundary(MAX_NAME_BYTES)).unwrap_or_default()
 }
-
-const TRUSTED: u8 = 1;
-const CURRENT: u8 = 2;
-const LISTED: u8 = 4;
-const GONE: u8 = 8;
 
 #[cfg(test)]
 mod tests;

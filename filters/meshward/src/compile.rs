@@ -6,7 +6,7 @@ use std::rc::Rc;
 use meshward_audit::{Audit, AuditConfig, Spans};
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
-use meshward_guards::{GuardsStage, Pins};
+use meshward_guards::{Guards, GuardsStage};
 use meshward_identity::Identity;
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
@@ -20,7 +20,7 @@ use crate::error::ConfigError;
 /// The root ids the module answers to: all stages, or one.
 pub const ROOT_IDS: [&str; 4] = ["meshward", POLICY, TRACE, METRICS];
 
-/// What calls are held against: the policy, pins and the catalogue.
+/// What calls are held against: the policy, the guards and the catalogue.
 const POLICY: &str = "meshward.policy";
 /// Metrics.
 const METRICS: &str = "meshward.metrics";
@@ -65,9 +65,9 @@ impl Config {
                 errors.add(&path, message);
             }
         }
-        if let Some(Err(faults)) = self.pins() {
+        if let Some(Err(faults)) = self.guards() {
             for (path, message) in faults {
-                errors.add(&format!("pins.{path}"), message);
+                errors.add(&path, message);
             }
         }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {
@@ -95,10 +95,11 @@ impl Config {
         self.policy.as_ref().map(|policy| Policy::compile(policy, &self.identity.trusted_headers))
     }
 
-    /// The pins, compiled, if there are some.
-    fn pins(&self) -> Option<Result<Pins, Vec<(String, String)>>> {
+    /// What is demanded of tools, compiled, if anything is.
+    fn guards(&self) -> Option<Result<Guards, Vec<(String, String)>>> {
         let endpoints = self.endpoints.iter().map(|endpoint| endpoint.path.as_str());
-        self.pins.as_ref().map(|pins| Pins::new(pins, endpoints))
+        let is_on = self.pins.is_some() || self.definitions.is_some();
+        is_on.then(|| Guards::new(self.pins.as_ref(), self.definitions.as_ref(), endpoints))
     }
 
     fn validate_endpoints(&self, errors: &mut Errors) {
@@ -206,8 +207,8 @@ impl Config {
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
         // Behind the policy: whom that refuses learns nothing of what was approved.
-        if let Some(pins) = self.pins().filter(|_| runs(POLICY)) {
-            stages.push(Box::new(GuardsStage::new(pins.map_err(|_| PipelineError::Invalid)?)));
+        if let Some(guards) = self.guards().filter(|_| runs(POLICY)) {
+            stages.push(Box::new(GuardsStage::new(guards.map_err(|_| PipelineError::Invalid)?)));
         }
         let catalogue = self.catalogue.as_ref().map(|catalogue| Catalogue::new(catalogue).map(Rc::new));
         let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;

@@ -3,7 +3,7 @@
 use meshward_audit::{AuditConfig, SpansConfig};
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
-use meshward_guards::PinsConfig;
+use meshward_guards::{DefinitionsConfig, PinsConfig};
 use meshward_identity::IdentityConfig;
 use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
@@ -46,6 +46,9 @@ pub struct Config {
     /// What the definitions of tools must be. Absent: the server may change them.
     #[serde(default)]
     pub pins: Option<PinsConfig>,
+    /// What the definitions of tools may say, approved or not. Absent: anything.
+    #[serde(default)]
+    pub definitions: Option<DefinitionsConfig>,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,

@@ -147,6 +147,8 @@ reasons! {
     ToolUnknown, "tool_unknown", -32602, 400, "This tool is not known here: list the tools first";
     /// A tool whose definition is another than the approved one.
     ToolChanged, "tool_changed", -31403, 403, "This tool's definition is not the one that was approved";
+    /// A tool whose definition says what none may say, or whose name looks like another's.
+    ToolRefused, "tool_refused", -31403, 403, "This tool's definition is not acceptable";
     /// A tool whose definition nobody has approved.
     ToolUnpinned, "tool_unpinned", -31403, 403, "This tool's definition was not approved";
     /// Arguments longer than the tool's bound.
@@ -185,6 +187,7 @@ impl Reason {
                 | Self::ToolUnknown
                 | Self::ToolChanged
                 | Self::ToolUnpinned
+                | Self::ToolRefused
         )
     }
 }

@@ -3,8 +3,10 @@ use std::collections::HashMap;
 
 use super::*;
 use crate::config::{PinsConfig, Trust};
+use crate::definitions::Flaws;
 use crate::digest::Digest;
-use crate::pins::Pins;
+use crate::guards::Guards;
+use crate::look::Look;
 use crate::table::{Listed, Page, Review};
 
 /// What another worker does.
@@ -47,10 +49,17 @@ impl Host for Store {
 }
 
 fn list(tables: &mut Tables, store: &Store, server: u64, max: usize, tool: (&str, &str)) -> Result<Review, StoreError> {
-    let pins = Pins::new(&PinsConfig { trust: Trust::FirstUse, ..PinsConfig::default() }, ["/mcp"]).unwrap();
-    let listed = Listed { name: tool.0, digest: Digest::of_bytes(tool.1.as_bytes()) };
+    let pins = PinsConfig { trust: Trust::FirstUse, ..PinsConfig::default() };
+    let guards = Guards::new(Some(&pins), None, ["/mcp"]).unwrap();
+    let listed = Listed {
+        name: tool.0,
+        digest: Digest::of_bytes(tool.1.as_bytes()),
+        flaws: Flaws::default(),
+        cured: Flaws::default(),
+        look: Look::default(),
+    };
     let page = Page { tools: vec![listed], place: None };
-    tables.change(store, server, max, |table| table.review(&pins, pins.of("/mcp"), &page))
+    tables.change(store, server, max, |table| table.review(&guards, "/mcp", &page))
 }
 
 #[test]

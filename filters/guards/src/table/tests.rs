@@ -1,24 +1,29 @@
 use super::*;
 use crate::config::{PinConfig, PinsConfig};
+use crate::definitions::{DefinitionsConfig, LookalikeRemedy};
 
 fn d(text: &str) -> Digest {
     Digest::of_bytes(text.as_bytes())
 }
 
 /// The pins of `a` and `b`, or none with trust on first use.
-fn pins(trust: Trust, change: impl FnOnce(&mut PinsConfig)) -> Pins {
-    let pin = |name: &str| PinConfig { name: name.into(), hash: d(name), endpoint: None };
+fn pins(trust: Trust, change: impl FnOnce(&mut PinsConfig)) -> Guards {
+    let pin = |name: &str| PinConfig { name: name.into(), hash: d(name).to_string(), endpoint: None };
     let tools = if trust == Trust::Configured { vec![pin("a"), pin("b")] } else { Vec::new() };
     let mut config = PinsConfig { trust, tools, ..PinsConfig::default() };
     change(&mut config);
-    Pins::new(&config, ["/mcp"]).unwrap()
+    Guards::new(Some(&config), None, ["/mcp"]).unwrap()
+}
+
+fn listed(name: &str, digest: Digest) -> Listed<'_> {
+    Listed { name, digest, flaws: Flaws::default(), cured: Flaws::default(), look: Look::default() }
 }
 
 /// Tools with their definitions; what a step says of each, and what has changed: `+` added, `-` removed, `?` unknown,
 /// `!` changed, `>` renamed.
-fn see(table: &mut Table, pins: &Pins, place: Option<Place<'_>>, tools: &[(&str, &str)]) -> (String, Vec<String>) {
-    let tools = tools.iter().map(|(name, definition)| Listed { name, digest: d(definition) }).collect();
-    let review = table.review(pins, pins.of("/mcp"), &Page { tools, place });
+fn see(table: &mut Table, pins: &Guards, place: Option<Place<'_>>, tools: &[(&str, &str)]) -> (String, Vec<String>) {
+    let tools = tools.iter().map(|(name, definition)| listed(name, d(definition))).collect();
+    let review = table.review(pins, "/mcp", &Page { tools, place });
     let standing = |standing: &Standing| match standing {
         Standing::Approved => 'y',
         Standing::Changed => '!',
@@ -32,6 +37,9 @@ fn see(table: &mut Table, pins: &Pins, place: Option<Place<'_>>, tools: &[(&str,
             Change::Added => "+",
             Change::Removed => "-",
             Change::Renamed => ">",
+            Change::Invisible => "i",
+            Change::Matches => "m",
+            Change::Lookalike => "l",
         };
         format!("{sign}{name}")
     };
@@ -43,7 +51,7 @@ const WHOLE: Option<Place<'_>> = Some(Place { cursor: None, next: None });
 /// Each step is a whole list: the tools, how they stand, what has changed.
 type Step<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
 
-fn play(pins: &Pins, steps: &[Step<'_>]) -> Table {
+fn play(pins: &Guards, steps: &[Step<'_>]) -> Table {
     let mut table = Table::new(7);
     for (number, (tools, standings, changes)) in steps.iter().enumerate() {
         assert_eq!(
@@ -102,13 +110,13 @@ fn trust_on_first_use() {
 
 #[test]
 fn a_pin_wins_over_first_use() {
-    let pin = PinConfig { name: "b".into(), hash: d("b2"), endpoint: None };
+    let pin = PinConfig { name: "b".into(), hash: d("b2").to_string(), endpoint: None };
     let before = pins(Trust::FirstUse, |_| {});
     let after = pins(Trust::FirstUse, |config| config.tools.push(pin));
     let mut table = play(&before, &[(&[("a", "a"), ("b", "b")], "yy", &[])]);
-    assert_eq!(table.admits(&after, after.of("/mcp"), "b"), Standing::Changed);
+    assert_eq!(table.admits(&after, "/mcp", "b"), Standing::Changed);
     assert_eq!(see(&mut table, &after, WHOLE, &[("a", "a"), ("b", "b2")]), ("yy".into(), vec![]));
-    assert_eq!(table.admits(&before, before.of("/mcp"), "b"), Standing::Changed);
+    assert_eq!(table.admits(&before, "/mcp", "b"), Standing::Changed);
 }
 
 #[test]
@@ -164,7 +172,7 @@ fn calls_go_by_the_last_list() {
         ),
     ] {
         let pins = pins(trust, |config| config.unlisted = unlisted);
-        let admits = |table: &Table, name: &str| table.admits(&pins, pins.of("/mcp"), name);
+        let admits = |table: &Table, name: &str| table.admits(&pins, "/mcp", name);
         let mut table = Table::new(7);
         assert_eq!(admits(&table, "a"), never);
         assert_eq!(admits(&table, "z"), other);
@@ -215,7 +223,7 @@ fn tools_are_bounded_and_what_is_beyond_is_not_trusted() {
         let mut table = Table::new(7);
         assert_eq!(see(&mut table, &pins, WHOLE, &[("a", "a"), ("b", "b"), ("c", "c")]).0, standings, "{max}");
         assert_eq!(table.tools.len(), max);
-        assert_eq!(table.admits(&pins, pins.of("/mcp"), "z"), Standing::Unpinned, "it is full: nobody has seen it");
+        assert_eq!(table.admits(&pins, "/mcp", "z"), Standing::Unpinned, "it is full: nobody has seen it");
     }
     // Those with a pin always have room.
     let pins = pins(Trust::Configured, |config| config.max_tools = 1);
@@ -226,22 +234,22 @@ fn tools_are_bounded_and_what_is_beyond_is_not_trusted() {
 fn what_cannot_be_hashed_is_never_approved() {
     for trust in [Trust::Configured, Trust::FirstUse] {
         let pins = pins(trust, |_| {});
-        let page = Page { tools: vec![Listed { name: "a", digest: Digest::NONE }], place: WHOLE };
+        let page = Page { tools: vec![listed("a", Digest::NONE)], place: WHOLE };
         let mut table = Table::new(7);
         for _ in 0..2 {
-            let standing = table.review(&pins, pins.of("/mcp"), &page).standings;
+            let standing = table.review(&pins, "/mcp", &page).standings;
             assert!(matches!(standing[..], [Standing::Changed | Standing::Unpinned]), "{standing:?}");
         }
-        assert!(matches!(table.admits(&pins, pins.of("/mcp"), "a"), Standing::Changed | Standing::Unpinned));
+        assert!(matches!(table.admits(&pins, "/mcp", "a"), Standing::Changed | Standing::Unpinned));
     }
 }
 
 #[test]
 fn without_a_store_only_pins_count() {
     let pins = pins(Trust::Configured, |_| {});
-    let tool = |name, definition| Listed { name, digest: d(definition) };
+    let tool = |name, definition| listed(name, d(definition));
     let page = Page { tools: vec![tool("a", "a"), tool("b", "evil"), tool("c", "c")], place: WHOLE };
-    let review = Review::unremembered(pins.of("/mcp"), &page);
+    let review = Review::unremembered(&pins, "/mcp", &page);
     assert_eq!(review.standings, [Standing::Approved, Standing::Changed, Standing::Unpinned]);
 }
 
@@ -275,11 +283,16 @@ fn what_others_wrote_is_no_table() {
 #[test]
 fn a_configuration_is_right_or_refused() {
     let errors = |config: PinsConfig| Pins::new(&config, ["/mcp", "/two"]).map(|_| ()).unwrap_err();
-    let pin =
-        |endpoint: Option<&str>| PinConfig { name: "a".into(), hash: d("a"), endpoint: endpoint.map(str::to_owned) };
+    let pin = |endpoint: Option<&str>| PinConfig {
+        name: "a".into(),
+        hash: d("a").to_string(),
+        endpoint: endpoint.map(str::to_owned),
+    };
     let with = |tools: Vec<PinConfig>| PinsConfig { tools, ..PinsConfig::default() };
     let paths = |errors: Vec<(String, String)>| errors.into_iter().map(|(path, _)| path).collect::<Vec<_>>();
     assert_eq!(paths(errors(PinsConfig::default())), ["tools"]);
+    let no_hash = PinConfig { hash: "sha256:00".into(), ..pin(None) };
+    assert_eq!(paths(errors(with(vec![pin(None), no_hash]))), ["tools[1].hash"]);
     assert_eq!(paths(errors(with(vec![pin(None), pin(Some("/no"))]))), ["tools[1].endpoint"]);
     assert_eq!(paths(errors(with(vec![pin(None), pin(Some("/two"))]))), ["tools[1]"]);
     let bounds = PinsConfig { max_servers: 0, max_tools: 1 << 15, trust: Trust::FirstUse, ..PinsConfig::default() };
@@ -289,4 +302,74 @@ fn a_configuration_is_right_or_refused() {
         (pins.of("/two").of("a"), pins.of("/mcp").of("a"), pins.of("/no").of("a")),
         (&[d("a")][..], &[][..], &[][..])
     );
+}
+
+/// Names alone, under `definitions`: whether each is refused, and what is new.
+fn names(table: &mut Table, guards: &Guards, place: Option<Place<'_>>, names: &[&str]) -> (String, Vec<String>) {
+    let tool = |name: &&'static str| Listed { look: Look::of(name), ..listed(name, d(name)) };
+    let leak = |name: &&str| -> &'static str { String::leak((*name).to_owned()) };
+    let names: Vec<&'static str> = names.iter().map(leak).collect();
+    let review = table.review(guards, "/mcp", &Page { tools: names.iter().map(tool).collect(), place });
+    assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&*table));
+    let refused = |(standing, flaws): (&Standing, &Flaws)| match standing {
+        Standing::Approved if guards.refuses(*flaws) => 'n',
+        Standing::Approved => 'y',
+        _ => '?',
+    };
+    let standings = review.standings.iter().zip(&review.flaws).map(refused).collect();
+    (standings, review.changes.into_iter().map(|(change, name)| format!("{} {name}", change.name())).collect())
+}
+
+fn definitions(config: DefinitionsConfig) -> Guards {
+    Guards::new(None, Some(&config), ["/mcp"]).unwrap()
+}
+
+#[test]
+fn the_later_of_two_names_that_look_alike_is_refused() {
+    let guards = definitions(DefinitionsConfig { reserved: vec!["transfer".into()], ..DefinitionsConfig::default() });
+    let mut table = Table::new(7);
+    let none: Vec<String> = Vec::new();
+    for (place, list, refused, findings) in [
+        (WHOLE, &["search", "delete"][..], "yy", &[][..]),
+        (WHOLE, &["se\u{430}rch", "search"], "yn", &["lookalike search"]),
+        // Not for ever: the list is the server's.
+        (WHOLE, &["search", "SEARCH"], "yn", &["lookalike SEARCH"]),
+        (WHOLE, &["search", "SEARCH"], "yn", &[]),
+        (WHOLE, &["search", "search"], "yn", &[]),
+        // Another page.
+        (Some(Place { cursor: Some("2"), next: None }), &["sea\u{200b}rch"], "n", &["lookalike sea\u{200b}rch"]),
+        (Some(Place { cursor: Some("2"), next: None }), &["search"], "y", &[]),
+        (WHOLE, &["transfer", "Transfer", "transfers"], "nny", &["lookalike transfer", "lookalike Transfer"]),
+    ] {
+        let expected: Vec<String> = findings.iter().map(|finding: &&str| (*finding).to_owned()).collect();
+        assert_eq!(names(&mut table, &guards, place, list), (refused.to_owned(), expected), "{list:?}");
+    }
+    assert!(guards.refuses(table.flaws("Transfer")));
+    assert!(!guards.refuses(table.flaws("transfers")));
+    assert_eq!(names(&mut table, &guards, WHOLE, &["transfers"]), ("y".to_owned(), none));
+}
+
+#[test]
+fn a_renamed_tool_is_no_lookalike_of_itself() {
+    let guards = definitions(DefinitionsConfig::default());
+    let mut table = Table::new(7);
+    assert_eq!(names(&mut table, &guards, WHOLE, &["Search"]).0, "y");
+    assert_eq!(names(&mut table, &guards, WHOLE, &["search"]).0, "y");
+}
+
+#[test]
+fn who_has_a_pin_is_the_right_one() {
+    let pin = |name: &str| PinConfig { name: name.into(), hash: d(name).to_string(), endpoint: None };
+    let pins = PinsConfig { tools: vec![pin("search"), pin("Delete"), pin("delete")], ..PinsConfig::default() };
+    let first_use = PinsConfig { trust: Trust::FirstUse, ..pins.clone() };
+    let looks = DefinitionsConfig::default();
+    let guards = Guards::new(Some(&first_use), Some(&looks), ["/mcp"]).unwrap();
+    let mut table = Table::new(7);
+    // Whoever comes first, the pinned name is taken; and two that were approved both are.
+    let (refused, _) = names(&mut table, &guards, WHOLE, &["s\u{435}arch", "search", "other"]);
+    assert_eq!(refused, "?yy", "what is refused is not trusted either");
+    let only =
+        Guards::new(Some(&pins), Some(&DefinitionsConfig { lookalikes: LookalikeRemedy::Pass, ..looks }), ["/mcp"])
+            .unwrap();
+    assert_eq!(names(&mut table, &only, WHOLE, &["Delete", "delete"]).0, "yy");
 }

@@ -30,7 +30,8 @@ pub(super) enum Difference {
 pub(super) fn compare(pins: &PinsConfig, endpoint: &str, tools: &[Tool]) -> Vec<Difference> {
     let mut pinned: BTreeMap<&str, Vec<Digest>> = BTreeMap::new();
     for pin in pins.tools.iter().filter(|pin| pin.endpoint.as_ref().is_none_or(|path| path == endpoint)) {
-        pinned.entry(&pin.name).or_default().push(pin.hash);
+        // A valid configuration has no other hashes.
+        pinned.entry(&pin.name).or_default().extend(pin.hash.parse::<Digest>());
     }
     let is_listed = |name: &str| tools.iter().any(|tool| tool.name == name);
     let mut renamed = Vec::new();
@@ -106,7 +107,7 @@ mod tests {
     fn every_difference_is_named_once() {
         let pin = |name: &str, digit, endpoint: Option<&str>| PinConfig {
             name: name.to_owned(),
-            hash: hash(digit),
+            hash: hash(digit).to_string(),
             endpoint: endpoint.map(str::to_owned),
         };
         let tools = vec![
