@@ -57,11 +57,13 @@ fn one<'s>(spans: &'s [Span], service: &str, name: &str, trace: Option<&str>) ->
 /// does so shows an operator the rest as well: what the span is about, the record, and the metrics.
 #[tokio::test(flavor = "multi_thread")]
 async fn the_spans_of_client_envoy_and_server_are_one_trace() {
-    for mode in [Mode::Session, Mode::Stateless] {
+    // In front of a server, and behind a client.
+    for (mode, direction, side) in [(Mode::Session, "inbound", "server"), (Mode::Stateless, "outbound", "client")] {
         let receiver = Receiver::start().await.unwrap();
         let url = format!("http://{}/v1/traces", receiver.address());
         let server = Server::python_traced(&url).unwrap();
-        let sidecar = Sidecar::start(Tracer::Behind, |_| (), server.address(), receiver.address()).unwrap();
+        let edit = |document: &mut Value| document["direction"] = json!(direction);
+        let sidecar = Sidecar::start(Tracer::Behind, edit, server.address(), receiver.address()).unwrap();
         let client = Client { sdk: Sdk::Python, mode };
         // What the server lists is known by its name to the metrics.
         let steps = json!([{"list": "tools"}, step()[0]]);
@@ -81,7 +83,7 @@ async fn the_spans_of_client_envoy_and_server_are_one_trace() {
             sidecar.records(at_least).unwrap().into_iter().find(|record| record["tool"] == "get_small")
         });
         let record = record.unwrap();
-        assert_eq!(record["trace_id"], json!(sent.trace_id));
+        assert_eq!((&record["trace_id"], &record["direction"]), (&json!(sent.trace_id), &json!(direction)));
         let session = record.get("session").and_then(Value::as_str);
         assert_eq!(session.is_some(), mode == Mode::Session, "{record}");
         let told = ["id", "revision", "decision", "rule", "outcome"].map(|name| record[name].as_str().unwrap());
@@ -116,8 +118,8 @@ async fn the_spans_of_client_envoy_and_server_are_one_trace() {
         assert_eq!(counted("meshward_decisions_total", &[("decision", "allowed"), ("rule", "readers")]), 1.0);
         // Histograms are as of Envoy's last flush.
         let deadline = Instant::now() + Duration::from_secs(20);
-        while counted("mcp_server_operation_duration_milliseconds_count", &[("mcp_protocol_version", revision)]) != 1.0
-        {
+        let durations = format!("mcp_{side}_operation_duration_milliseconds_count");
+        while counted(&durations, &[("mcp_protocol_version", revision)]) != 1.0 {
             assert!(Instant::now() < deadline);
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
