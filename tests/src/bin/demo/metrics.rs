@@ -35,16 +35,18 @@ pub(crate) struct Shown {
 const CALL: (&str, &str) = ("mcp_method_name", "tools/call");
 const DURATION: &str = "mcp_server_operation_duration_milliseconds";
 
-/// The metrics, once the durations of all calls are among them.
+/// The metrics, once nothing is added to them any more, and the durations of all calls are among them.
 pub(crate) fn shown(proxy: &Proxy) -> Result<Shown> {
     let until = Instant::now().checked_add(Duration::from_secs(10)).context("clock")?;
+    let mut before = 0;
     loop {
         let shown = read(&proxy.scrape()?);
         let calls = shown.calls.iter().map(|calls| calls.count).sum::<u64>();
-        if shown.durations >= calls || Instant::now() > until {
+        if shown.durations >= calls && calls == before || Instant::now() > until {
             return Ok(shown);
         }
-        std::thread::sleep(Duration::from_millis(100));
+        before = calls;
+        std::thread::sleep(Duration::from_millis(300));
     }
 }
 

@@ -55,13 +55,13 @@ pub(crate) fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
 pub(crate) fn post(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Value)> {
     let mut stream = TcpStream::connect(address)?;
     stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    write!(
-        stream,
+    let head = format!(
         "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
          accept: application/json, text/event-stream\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
         body.len()
-    )?;
-    stream.write_all(body)?;
+    );
+    // At once: a proxy that has answered the head need not take what comes behind it.
+    stream.write_all(&[head.as_bytes(), body].concat())?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
     let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
