@@ -38,13 +38,17 @@ fn envoy(configuration: &str, root_id: &str) -> Result<(), String> {
 }
 
 fn envoy_with(module: &Path, configuration: &str, root_id: &str) -> Result<(), String> {
+    Envoy::start(bootstrap(module, configuration, root_id), 1).map(drop).map_err(|error| format!("{error:#}"))
+}
+
+fn bootstrap(module: &Path, configuration: &str, root_id: &str) -> Value {
     let mut bootstrap = sidecar_inbound().unwrap();
     *bootstrap.pointer_mut("/static_resources/listeners/0/address/socket_address/port_value").unwrap() = json!(0);
     let config = bootstrap.pointer_mut(WASM_CONFIG).unwrap();
     config["configuration"]["value"] = Value::from(configuration);
     config["root_id"] = Value::from(root_id);
     config["vm_config"]["code"]["local"]["filename"] = Value::from(module.to_str().unwrap());
-    Envoy::start(bootstrap, 1).map(drop).map_err(|error| format!("{error:#}"))
+    bootstrap
 }
 
 /// Likewise in our own host.
@@ -53,13 +57,17 @@ fn harness(configuration: &str, root_id: &str) -> Result<(), String> {
 }
 
 fn harness_with(module: &Path, configuration: &str, root_id: &str) -> Result<(), String> {
-    let module = Module::from_file(module, Optimize::Compile).unwrap();
     let config = PluginConfig {
         root_id: root_id.to_owned(),
         configuration: configuration.to_owned().into(),
         ..PluginConfig::default()
     };
-    Worker::start(&module, &config, &Host::default()).map(drop).map_err(|error| {
+    harness_as(module, &config)
+}
+
+fn harness_as(module: &Path, config: &PluginConfig) -> Result<(), String> {
+    let module = Module::from_file(module, Optimize::Compile).unwrap();
+    Worker::start(&module, config, &Host::default()).map(drop).map_err(|error| {
         let logs: Vec<_> = error.logs.iter().map(|line| line.message.as_str()).collect();
         format!("{error}\n{}", logs.join("\n"))
     })
@@ -84,6 +92,38 @@ fn a_right_configuration_loads_under_every_root_id() {
     for root_id in meshward::ROOT_IDS {
         assert_eq!(envoy(RIGHT, root_id), Ok(()));
         assert_eq!(harness(RIGHT, root_id), Ok(()));
+    }
+}
+
+const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+const KEY_IN_ENVIRONMENT: &str = r#"{"apiVersion":"meshward/v1","endpoints":[{"path":"/mcp"}],"header_hold":true,
+    "replay":{"sessions":{"keys":[{"id":"k1","env":"SESSION_KEY"}]}}}"#;
+
+#[test]
+fn a_key_is_in_the_environment_of_the_module_or_nothing_starts() {
+    for (environment, error) in [
+        (json!({"SESSION_KEY": KEY}), None),
+        (json!({}), Some("no environment variable `SESSION_KEY`")),
+        (json!({"SESSION_KEY": "c2hvcnQ="}), Some("environment variable `SESSION_KEY` has no key")),
+    ] {
+        let mut bootstrap = bootstrap(&module().unwrap(), KEY_IN_ENVIRONMENT, "meshward");
+        bootstrap.pointer_mut(WASM_CONFIG).unwrap()["vm_config"]["environment_variables"] =
+            json!({"key_values": environment});
+        let in_envoy = Envoy::start(bootstrap, 1).map(drop).map_err(|error| format!("{error:#}"));
+        let config = PluginConfig {
+            configuration: KEY_IN_ENVIRONMENT.into(),
+            environment: serde_json::from_value(environment).unwrap(),
+            ..PluginConfig::default()
+        };
+        for (host, started) in [("Envoy", in_envoy), ("harness", harness_as(&module().unwrap(), &config))] {
+            match (started, error) {
+                (Ok(()), None) => {}
+                (Err(log), Some(error)) => {
+                    assert!(log.contains(error) && !log.contains("c2hvcnQ"), "{host}: {log}");
+                }
+                (started, error) => panic!("{host}: {started:?}, not {error:?}"),
+            }
+        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! The dependency rule: `wire <- engine <- {policy, guards, trace, metrics} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
+//! The dependency rule: `wire <- engine <- {policy, guards, replay, trace, metrics} <- meshward <- plugin`, and proxy-wasm below `plugin` alone.
 //!
 //! The crates of the filters are pure: no host, no clock, no random source, no log sink. What cargo resolves says so.
 
@@ -17,6 +17,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-guards", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
+    ("meshward-replay", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-metrics", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     (
@@ -29,6 +30,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-guards",
             "meshward-metrics",
             "meshward-policy",
+            "meshward-replay",
             "meshward-trace",
             "meshward-wire",
         ]),
@@ -44,6 +46,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-guards",
             "meshward-metrics",
             "meshward-policy",
+            "meshward-replay",
             "meshward-trace",
             "meshward-wire",
         ]),

@@ -146,3 +146,13 @@ pub enum HeaderEdit {
     /// Have exactly one field line of this name.
     Set(&'static str, Vec<u8>),
 }
+
+impl HeaderEdit {
+    /// The field's name, in lower case.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Remove(name) | Self::Set(name, _) => name,
+        }
+    }
+}

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::effect::HeaderEdit;
+
 /// The field lines of one head, in order, duplicates and all. Names are lower case, as HTTP/2 has them and Envoy makes
 /// them.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +101,16 @@ impl KeptHeaders {
         let middle = self.bytes.len();
         self.bytes.extend_from_slice(value);
         self.lines.push(Line { name: start, value: middle, end: self.bytes.len() });
+    }
+
+    /// The same after an edit.
+    pub(crate) fn edited(&self, edit: &HeaderEdit) -> Self {
+        let mut edited: Self =
+            self.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(edit.name().as_bytes())).collect();
+        if let HeaderEdit::Set(name, value) = edit {
+            edited.push(name.as_bytes(), value);
+        }
+        edited
     }
 
     /// Every kept field line, in order.

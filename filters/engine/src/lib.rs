@@ -50,5 +50,7 @@ pub use series::{MetricKind, Series};
 pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
-pub use stage::{Answer, Asked, Call, Decision, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict};
+pub use stage::{
+    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
+};
 pub use trace::TraceId;

@@ -31,6 +31,11 @@ pub trait Stage {
     /// How it reads any response at most: the client's `accept-encoding` must go if it ever does.
     fn reads_responses(&self) -> Reads;
 
+    /// Whether it ever edits the head of a response ([`StageExchange::edit_response_head`]).
+    fn edits_response_heads(&self) -> bool {
+        false
+    }
+
     /// The request header fields it wants to see in the body phase, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand;
 
@@ -45,9 +50,11 @@ pub trait Stage {
 
 /// A stage's part in one exchange.
 pub trait StageExchange {
-    /// Sees the request's head, before any message. It may edit header fields, which without header hold are out of reach
-    /// when the messages come.
-    fn request_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+    /// Sees the request's head, before any message, and judges what the head alone condemns. It may edit header fields, which
+    /// without header hold are out of reach when the messages come; stages after it find them edited in [`Scope::headers`].
+    fn request_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) -> HeadVerdict {
+        HeadVerdict::Pass
+    }
 
     /// Decides one message of the client, and may edit it.
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict;
@@ -58,6 +65,10 @@ pub trait StageExchange {
     /// How it reads the response to the messages it has decided; if it has decided none, what comes on a stream that a
     /// GET opens.
     fn reads_response(&self) -> Reads;
+
+    /// Sees the head of whatever response the server sends, before anything of it is read, and may edit it. Asked only of a
+    /// stage that says so ([`Stage::edits_response_heads`]).
+    fn edit_response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     /// Sees the head of a successful response that it reads.
     fn response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>);
@@ -101,8 +112,8 @@ pub struct Scope<'a> {
     pub headers: &'a KeptHeaders,
     /// The trace that the request belongs to, once a stage knows it.
     pub trace_id: &'a mut Option<TraceId>,
-    /// Whether the request's header fields can still be edited.
-    can_edit_request_head: bool,
+    /// Whose header fields can still be edited.
+    editable: Editable,
     effects: &'a mut Effects,
     /// Where there are observers.
     remarks: Option<&'a mut Remarks>,
@@ -114,27 +125,42 @@ pub(crate) struct Lent<'a> {
     pub(crate) splices: &'a mut Splices,
     pub(crate) headers: &'a KeptHeaders,
     pub(crate) trace_id: &'a mut Option<TraceId>,
-    pub(crate) can_edit_request_head: bool,
+    pub(crate) editable: Editable,
     pub(crate) remarks: Option<&'a mut Remarks>,
+}
+
+/// Whose header fields are at hand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Editable {
+    Nothing,
+    RequestHead,
+    ResponseHead,
 }
 
 impl<'a> Scope<'a> {
     pub(crate) fn new(lent: Lent<'a>, effects: &'a mut Effects) -> Self {
-        let Lent { host, splices, headers, trace_id, can_edit_request_head, remarks } = lent;
-        Self { host, splices, headers, trace_id, can_edit_request_head, effects, remarks }
+        let Lent { host, splices, headers, trace_id, editable, remarks } = lent;
+        Self { host, splices, headers, trace_id, editable, effects, remarks }
     }
 
     /// Whether the request's header fields can still be edited: in [`StageExchange::request_head`], and with header hold
     /// until the request is decided.
     #[must_use]
     pub const fn can_edit_request_head(&self) -> bool {
-        self.can_edit_request_head
+        matches!(self.editable, Editable::RequestHead)
     }
 
     /// Edits a header field of the request. Does nothing where that is too late.
     pub fn edit_request_head(&mut self, edit: HeaderEdit) {
-        if self.can_edit_request_head {
+        if self.can_edit_request_head() {
             self.effects.push(Effect::RequestHeader(edit));
+        }
+    }
+
+    /// Edits a header field of the response. Does nothing but in [`StageExchange::edit_response_head`].
+    pub fn edit_response_head(&mut self, edit: HeaderEdit) {
+        if self.editable == Editable::ResponseHead {
+            self.effects.push(Effect::ResponseHeader(edit));
         }
     }
 
@@ -226,6 +252,17 @@ pub enum Verdict {
     Refuse(Decision),
     /// Another service must be asked first.
     Ask(Callout),
+}
+
+/// What a stage says of a request's head.
+#[derive(Debug, PartialEq, Eq)]
+pub enum HeadVerdict {
+    /// It may go on.
+    Pass,
+    /// It may go on, but only because the stage observes: it would have been refused.
+    Observe(Decision),
+    /// It is refused, before any message is read: the answer has no id.
+    Refuse(Decision),
 }
 
 /// Why and how a stage refuses.

@@ -10,6 +10,7 @@ use meshward_guards::{Guards, GuardsStage};
 use meshward_identity::Identity;
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
+use meshward_replay::{Environment, ReplayConfig, ReplayError, ReplayStage};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
@@ -18,10 +19,12 @@ use crate::config::{API_VERSION, BatchesConfig, Config, DirectionConfig, Respons
 use crate::error::ConfigError;
 
 /// The root ids the module answers to: all stages, or one.
-pub const ROOT_IDS: [&str; 4] = ["meshward", POLICY, TRACE, METRICS];
+pub const ROOT_IDS: [&str; 5] = ["meshward", POLICY, REPLAY, TRACE, METRICS];
 
 /// What calls are held against: the policy, the guards and the catalogue.
 const POLICY: &str = "meshward.policy";
+/// What belongs to whom.
+const REPLAY: &str = "meshward.replay";
 /// Metrics.
 const METRICS: &str = "meshward.metrics";
 /// Trace context.
@@ -32,9 +35,12 @@ const TRACE: &str = "meshward.trace";
 pub enum PipelineError {
     /// A root id the module does not know.
     #[error(
-        "unknown root id `{0}`: use `meshward` for all stages that are configured, or `{POLICY}`, `{TRACE}` or `{METRICS}` for one"
+        "unknown root id `{0}`: use `meshward` for all stages that are configured, or `{POLICY}`, `{REPLAY}`, `{TRACE}` or `{METRICS}` for one"
     )]
     UnknownRootId(String),
+    /// A key that is not where the configuration says.
+    #[error(transparent)]
+    Replay(#[from] ReplayError),
     /// The configuration was changed after it was read, and is not valid any more.
     #[error("the configuration is not valid")]
     Invalid,
@@ -69,6 +75,9 @@ impl Config {
             for (path, message) in faults {
                 errors.add(&path, message);
             }
+        }
+        for (path, message) in self.replay.iter().flat_map(|replay| replay.faults(&self.identity.trusted_headers)) {
+            errors.add(&format!("replay.{path}"), message);
         }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {
             errors.add(&format!("trace.{}", fault.path), fault.message);
@@ -171,15 +180,23 @@ impl Config {
         }
     }
 
-    /// Compiles the stages that a root id asks for.
+    /// Compiles the stages that a root id asks for. Keys are looked up in the environment.
     ///
     /// # Errors
-    /// The root id is unknown. (A configuration that was read was validated, and compiles.)
-    pub fn pipeline(&self, root_id: &str) -> Result<Pipeline, PipelineError> {
-        self.pipeline_of(root_id, |policy| policy)
+    /// The root id is unknown, or a key is not in the environment. (A configuration that was read was validated, and compiles.)
+    pub fn pipeline(&self, root_id: &str, environment: Environment<'_>) -> Result<Pipeline, PipelineError> {
+        let replay =
+            self.replay.as_ref().map(|replay| ReplayStage::new(replay, Identity::new(&self.identity), environment));
+        self.pipeline_of(root_id, replay.transpose()?.flatten(), |policy| policy)
     }
 
-    /// The pipeline of all stages, with every decision of the policy explained to a listener.
+    /// The environment variables that have its keys, for whoever runs the module.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.replay.iter().flat_map(ReplayConfig::environment)
+    }
+
+    /// The pipeline of all stages but the replay checks, whose seals and signatures nobody writes by hand, with every
+    /// decision of the policy explained to a listener.
     ///
     /// # Errors
     /// As [`Config::pipeline`].
@@ -188,10 +205,15 @@ impl Config {
         listener: impl Fn(&Subject<'_>, Explanation) + 'static,
     ) -> Result<Pipeline, PipelineError> {
         let [all_stages, ..] = ROOT_IDS;
-        self.pipeline_of(all_stages, |policy| policy.heard_by(listener))
+        self.pipeline_of(all_stages, None, |policy| policy.heard_by(listener))
     }
 
-    fn pipeline_of(&self, root_id: &str, prepare: impl FnOnce(Policy) -> Policy) -> Result<Pipeline, PipelineError> {
+    fn pipeline_of(
+        &self,
+        root_id: &str,
+        replay: Option<ReplayStage>,
+        prepare: impl FnOnce(Policy) -> Policy,
+    ) -> Result<Pipeline, PipelineError> {
         if !ROOT_IDS.contains(&root_id) {
             return Err(PipelineError::UnknownRootId(root_id.to_owned()));
         }
@@ -201,6 +223,9 @@ impl Config {
         // Before those that refuse: what is refused belongs to a trace too.
         if let Some(trace) = self.trace.as_ref().filter(|_| runs(TRACE)) {
             stages.push(Box::new(TraceStage::new(trace)));
+        }
+        if let Some(replay) = replay.filter(|_| runs(REPLAY)) {
+            stages.push(Box::new(replay));
         }
         if let Some(policy) = self.policy().filter(|_| runs(POLICY)) {
             let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);

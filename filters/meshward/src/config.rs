@@ -7,6 +7,7 @@ use meshward_guards::{DefinitionsConfig, PinsConfig};
 use meshward_identity::IdentityConfig;
 use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
+use meshward_replay::ReplayConfig;
 use meshward_trace::TraceConfig;
 use serde::Deserialize;
 
@@ -52,6 +53,9 @@ pub struct Config {
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,
+    /// What keeps requests from being moved to another caller.
+    #[serde(default)]
+    pub replay: Option<ReplayConfig>,
     /// Which trace a request belongs to. Absent: trace context passes unread.
     #[serde(default)]
     pub trace: Option<TraceConfig>,

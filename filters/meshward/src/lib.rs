@@ -15,4 +15,6 @@ pub use meshward_audit::record_schema as audit_record_schema;
 
 pub use compile::{PipelineError, ROOT_IDS};
 pub use config::{BatchesConfig, Config, DirectionConfig, EndpointConfig, ProtocolConfig, ResponsesConfig};
+pub use meshward_replay::Environment;
+
 pub use error::{ConfigError, ConfigErrors};

@@ -28,9 +28,9 @@ fn the_smallest_and_the_fullest_are_accepted() {
         assert_eq!(errors(json), [""; 0], "{json}");
         let config = Config::from_json(json.as_bytes()).unwrap();
         for root_id in meshward::ROOT_IDS {
-            assert!(config.pipeline(root_id).is_ok());
+            assert!(config.pipeline(root_id, &|_| None).is_ok());
         }
-        assert!(config.pipeline("meshward.nothing").is_err());
+        assert!(config.pipeline("meshward.nothing", &|_| None).is_err());
     }
 }
 

@@ -32,7 +32,7 @@ impl Root {
             .unwrap_or_else(|| meshward::ROOT_IDS[0].to_owned());
         let config =
             Config::from_json(&text).map_err(|errors| errors.0.iter().map(ToString::to_string).collect::<Vec<_>>())?;
-        config.pipeline(&root_id).map_err(|error| vec![error.to_string()])
+        config.pipeline(&root_id, &|name| std::env::var(name).ok()).map_err(|error| vec![error.to_string()])
     }
 }
 

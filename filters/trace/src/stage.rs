@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Counter, Glob, HeaderDemand, HeaderEdit, Headers, Level, Reads, Scope, Stage,
-    StageExchange, Verdict,
+    Answer, Asked, Call, CalloutOutcome, Counter, Glob, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Level, Reads,
+    Scope, Stage, StageExchange, Verdict,
 };
 use meshward_wire::message::{Kind, Message};
 
@@ -97,7 +97,7 @@ impl Stage for TraceStage {
 }
 
 impl StageExchange for TraceExchange {
-    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
         let shared = &*self.shared;
         self.head = Place::of_head(head, &shared.allowance);
         count_malformed("header", &self.head, scope);
@@ -119,6 +119,7 @@ impl StageExchange for TraceExchange {
         }
         self.edit_head(scope);
         *scope.trace_id = self.proxy_span.or(self.head.parent.value).map(|parent| parent.trace_id);
+        HeadVerdict::Pass
     }
 
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {

@@ -153,6 +153,12 @@ reasons! {
     ToolUnpinned, "tool_unpinned", -31403, 403, "This tool's definition was not approved";
     /// Arguments longer than the tool's bound.
     ArgumentsTooLarge, "arguments_too_large", -32602, 400, "The arguments are too large for this tool";
+    /// A session's id that was not given out here.
+    SessionUnknown, "session_unknown", -31404, 404, "This session is not known: initialize a new one";
+    /// A session's id whose seal is broken.
+    SessionForged, "session_forged", -31404, 404, "This session is not known: initialize a new one";
+    /// A session's id that was given to another caller.
+    SessionMoved, "session_moved", -31404, 404, "This session is not known: initialize a new one";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
@@ -162,11 +168,13 @@ reasons! {
 }
 
 impl Reason {
-    /// What the caller is told: a reason that would show how the policy is written is not its business.
+    /// What the caller is told: a reason that would show how the policy is written, or how near a forgery came, is not its
+    /// business.
     #[must_use]
     pub const fn shown(self) -> Self {
         match self {
             Self::ConditionFailed => Self::Denied,
+            Self::SessionForged | Self::SessionMoved => Self::SessionUnknown,
             reason => reason,
         }
     }

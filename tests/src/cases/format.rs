@@ -226,7 +226,7 @@ pub enum Expect {
     Passes,
     /// The same, but these request header fields are taken out on the way.
     PassesWithout(Vec<String>),
-    /// The client gets the answer, byte for byte, and the upstream the request with these edits.
+    /// The client gets the answer, its body byte for byte, and the upstream the request, with these edits.
     Edited(Edited),
     /// The client goes away before its request is whole: it gets nothing, and the upstream nothing of the body.
     BrokenOff,
@@ -240,7 +240,7 @@ pub enum Expect {
     Replaced(Replaced),
 }
 
-/// What the upstream gets in place of the request. In its texts `<trace:32>` stands for 32 hexadecimal digits that are not known
+/// What the upstream gets in place of the request, and the client in place of the answer's head. In its texts `<trace:32>` stands for 32 hexadecimal digits that are not known
 /// before, the same ones wherever they stand for one exchange.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -251,6 +251,10 @@ pub struct Edited {
     pub headers: Vec<BTreeMap<String, String>>,
     /// Request header fields that are not there.
     pub without: Vec<String>,
+    /// The field lines of these names in the answer, in place of the upstream's.
+    pub answer_headers: Vec<BTreeMap<String, String>>,
+    /// Field lines of the answer that do not reach the client.
+    pub answer_without: Vec<String>,
 }
 
 /// A refusal.

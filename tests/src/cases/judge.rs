@@ -97,7 +97,15 @@ impl Judge<'_> {
     fn passes(&mut self, without: &[String], edited: &Edited) {
         self.upstream_got_the_request(without, edited);
         let answer = &self.run.case.answer;
-        self.client(answer.status, &answer.headers);
+        let set = self.fields(&edited.answer_headers);
+        let stays =
+            |name: &str| values(&set, name).is_empty() && !edited.answer_without.iter().any(|gone| gone == name);
+        let same = answer.headers.iter().map(|(name, value)| (name.to_ascii_lowercase(), value.clone()));
+        let headers: Vec<_> = same.filter(|(name, _)| stays(name)).chain(set.iter().cloned()).collect();
+        self.client(answer.status, &headers);
+        for name in &edited.answer_without {
+            self.equal(&format!("client: {name}"), &values(&self.seen.client.headers, name), &Vec::new());
+        }
         self.same_bytes("client: body", &self.seen.client.body, &answer.body());
     }
 

@@ -42,7 +42,7 @@ impl Host for NativeHost {
                 None => {
                     let config =
                         Config::from_json(document.as_bytes()).map_err(|errors| anyhow!("{}: {errors}", run.name()))?;
-                    let pipeline = Rc::new(config.pipeline("meshward").map_err(|error| anyhow!("{error}"))?);
+                    let pipeline = Rc::new(config.pipeline("meshward", &|_| None).map_err(|error| anyhow!("{error}"))?);
                     pipelines.insert(document, Rc::clone(&pipeline));
                     pipeline
                 }

@@ -10,6 +10,7 @@
 
 mod metrics;
 mod policy;
+mod sessions;
 
 use std::thread;
 

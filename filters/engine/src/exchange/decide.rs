@@ -18,7 +18,7 @@ use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::report::{AnswerKind, Phase};
 use crate::settings::Batches;
-use crate::stage::{Asked, Call, Lent, Refusal, Scope, StageExchange, Target, Verdict};
+use crate::stage::{Asked, Call, Editable, Lent, Refusal, Scope, StageExchange, Target, Verdict};
 use crate::trace::TraceId;
 
 /// A request that waits for another service.
@@ -276,7 +276,11 @@ impl<'m> Asking<'_, 'm> {
                     splices: &mut *splices,
                     headers: self.headers,
                     trace_id: &mut *known.trace_id,
-                    can_edit_request_head: self.pipeline.settings.header_hold,
+                    editable: if self.pipeline.settings.header_hold {
+                        Editable::RequestHead
+                    } else {
+                        Editable::Nothing
+                    },
                     remarks: known.observation.as_deref_mut().map(|observation| &mut observation.remarks),
                 };
                 let scope = &mut Scope::new(lent, effects);

@@ -37,6 +37,7 @@ pub struct Pipeline {
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
     edits_requests: bool,
+    edits_response_heads: bool,
     looks_into_arguments: bool,
     /// For exchanges that have not kept any yet.
     no_headers: Rc<KeptHeaders>,
@@ -62,6 +63,7 @@ impl Pipeline {
             headers: stages.iter().map(|stage| stage.headers()).fold(HeaderDemand::None, HeaderDemand::join),
             reads: stages.iter().map(|stage| stage.reads_responses()).fold(settings.reads_responses(), Reads::max),
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
+            edits_response_heads: stages.iter().any(|stage| stage.edits_response_heads()),
             no_headers: Rc::default(),
             looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
             settings,
@@ -156,6 +158,8 @@ pub struct Exchange {
     opens_stream: bool,
     /// How the response to what was asked is to be read.
     reads: Reads,
+    /// Stages want to see the response's head whatever it is.
+    edits_response_head: bool,
     next_callout: u32,
     outcome: Outcome,
     /// `None`: nobody observes, or there is nothing to observe.
@@ -177,6 +181,7 @@ impl Exchange {
             trace_id: None,
             opens_stream: false,
             reads: Reads::Nothing,
+            edits_response_head: false,
             next_callout: 0,
             outcome: Outcome::Open,
             observation: None,
@@ -245,7 +250,7 @@ impl Exchange {
     /// Whether the response's head is of any interest. Where it is not, a host need not read it.
     #[must_use]
     pub const fn awaits_response(&self) -> bool {
-        (!matches!(self.reads, Reads::Nothing) || self.observation.is_some())
+        (!matches!(self.reads, Reads::Nothing) || self.edits_response_head || self.observation.is_some())
             && matches!(self.response, ResponseState::Start)
     }
 

@@ -186,8 +186,12 @@ impl Observation {
         effects: &mut Effects,
     ) {
         let mut report = message.map(MessageReport::of).unwrap_or_default();
+        self.remarks.move_to(&mut report);
         let effect = RulingEffect::Refuses(reason);
-        report.rulings.push(Ruling { stage: ENGINE, on: Phase::Request, effect, rule: None });
+        // A stage may have condemned the head.
+        if !report.rulings.iter().any(|ruling| ruling.effect == effect) {
+            report.rulings.push(Ruling { stage: ENGINE, on: Phase::Request, effect, rule: None });
+        }
         report.decision = denied(reason);
         if message.is_none() {
             report.answered_here(reason, host.now());

@@ -1,5 +1,6 @@
 //! The request side: the head, the body's arrival, and the replies.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use meshward_wire::mirrored::Mirrored;
@@ -15,7 +16,8 @@ use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders};
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::stage::{Lent, Reads, Scope};
+use crate::report::Phase;
+use crate::stage::{Editable, HeadVerdict, Lent, Reads, Scope};
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -186,7 +188,9 @@ impl Exchange {
         // Without header hold a server may answer before it has the body, and before it is decided.
         self.reads = self.pipeline.reads;
         self.ask_for_readable_response(head, effects);
-        self.open(headers, host, effects);
+        if let Err(reason) = self.open(headers, host, effects) {
+            return self.refuse_head(reason, effects);
+        }
         self.request = RequestState::Body;
         self.hold_headers(effects);
     }
@@ -205,22 +209,62 @@ impl Exchange {
         self.headers = Rc::new(kept);
     }
 
-    /// Begins the stages' parts, and shows them the head.
-    fn open(&mut self, headers: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) {
-        self.parts = self.pipeline.open();
-        let kept = Rc::clone(&self.headers);
+    /// Begins the stages' parts, and asks them about the head.
+    fn open(&mut self, headers: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) -> Result<(), Reason> {
+        let pipeline = Rc::clone(&self.pipeline);
+        let mut parts = pipeline.open();
+        let mut refused = Ok(());
+        self.edits_response_head = pipeline.edits_response_heads;
         let mut no_edits = Splices::default();
-        for part in &mut self.parts {
+        for (stage, part) in pipeline.stages.iter().zip(&mut parts) {
+            let kept = Rc::clone(&self.headers);
+            let edited_before = effects.list.len();
             let lent = Lent {
                 host: &mut *host,
                 splices: &mut no_edits,
                 headers: &kept,
                 trace_id: &mut self.trace_id,
-                can_edit_request_head: true,
+                editable: Editable::RequestHead,
                 remarks: self.observation.as_deref_mut().map(|observation| &mut observation.remarks),
             };
-            part.request_head(headers, &mut Scope::new(lent, effects));
+            let verdict = part.request_head(headers, &mut Scope::new(lent, effects));
+            for effect in effects.list.iter().skip(edited_before) {
+                if let Effect::RequestHeader(edit) = effect {
+                    self.keep_edit(edit);
+                }
+            }
+            let (decision, shadow) = match verdict {
+                HeadVerdict::Pass => continue,
+                HeadVerdict::Observe(decision) => (decision, true),
+                HeadVerdict::Refuse(decision) => (decision, false),
+            };
+            if let Some(observation) = &mut self.observation {
+                observation.remarks.ruled(stage.name(), Phase::Request, Some((&decision, shadow)));
+            }
+            Self::note_decision(effects, stage.name(), &decision, shadow);
+            if !shadow {
+                refused = Err(decision.reason);
+                break;
+            }
         }
+        self.parts = parts;
+        refused
+    }
+
+    /// What is kept of the head is what goes on.
+    fn keep_edit(&mut self, edit: &HeaderEdit) {
+        if self.headers.all(edit.name()).next().is_none() {
+            return;
+        }
+        self.headers = Rc::new(self.headers.edited(edit));
+        if let Some(observation) = &mut self.observation {
+            observation.report.session = self.headers.text("mcp-session-id").map(Cow::into_owned);
+        }
+    }
+
+    fn refuse_head(&mut self, reason: Reason, effects: &mut Effects) {
+        let body = refusal::error_body(reason.shown(), None, None, &[]);
+        self.reply(reason, reason.http_status(), body, effects);
     }
 
     /// GET opens a stream, DELETE ends a session, OPTIONS asks for permission: none of them has a body.
@@ -241,7 +285,9 @@ impl Exchange {
             return self.refuse(Reason::UnsupportedProtocolVersion, effects);
         }
         self.keep(headers, head);
-        self.open(headers, host, effects);
+        if let Err(reason) = self.open(headers, host, effects) {
+            return self.refuse_head(reason, effects);
+        }
         if head.method == b"GET" {
             self.opens_stream = true;
             self.reads = self.reads_now();

@@ -14,7 +14,7 @@ use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
 use crate::report::Phase;
-use crate::stage::{Answer, Lent, Reads, Scope};
+use crate::stage::{Answer, Editable, Lent, Reads, Scope};
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -59,6 +59,9 @@ impl Exchange {
         if let Some(observation) = &mut self.observation {
             observation.response_started(headers, status, (media, end_of_stream), host, &self.headers, effects);
         }
+        if self.edits_response_head {
+            self.edit_response_head(headers, host, effects);
+        }
         let media = if media::is_identity(headers) { media } else { Media::Other };
         // In some revisions an error comes with a status of its own, which only says less.
         if self.observation.is_some()
@@ -80,7 +83,7 @@ impl Exchange {
                 splices: &mut no_edits,
                 headers: &kept,
                 trace_id: &mut self.trace_id,
-                can_edit_request_head: false,
+                editable: Editable::Nothing,
                 remarks: None,
             };
             part.response_head(headers, &mut Scope::new(lent, effects));
@@ -101,6 +104,22 @@ impl Exchange {
         };
         if self.reads == Reads::Judges {
             effects.push(Effect::ResponseHeader(HeaderEdit::Remove("content-length")));
+        }
+    }
+
+    /// Lets the stages edit the head.
+    fn edit_response_head(&mut self, head: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) {
+        let mut no_edits = Splices::default();
+        for part in &mut self.parts {
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut no_edits,
+                headers: &self.headers,
+                trace_id: &mut self.trace_id,
+                editable: Editable::ResponseHead,
+                remarks: None,
+            };
+            part.edit_response_head(head, &mut Scope::new(lent, effects));
         }
     }
 
@@ -404,7 +423,7 @@ impl Exchange {
                 splices: &mut edits,
                 headers: &headers,
                 trace_id: &mut self.trace_id,
-                can_edit_request_head: false,
+                editable: Editable::Nothing,
                 remarks: observation.as_deref_mut().map(|observation| &mut observation.remarks),
             };
             let answer = part.response(message, &self.asked, &mut Scope::new(lent, effects));

@@ -2,6 +2,8 @@
 
 use crate::support::*;
 use meshward_engine::*;
+use meshward_wire::message::Message;
+use meshward_wire::refusal::Reason;
 
 fn with(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
     POST.iter()
@@ -200,6 +202,78 @@ fn a_stage_sees_the_head_and_edits_it_while_it_can() {
         driver.request(&[(":method", method), (":path", "/mcp"), ("x-seen", "1")], true);
         assert_eq!(driver.effects.list, [Effect::RequestHeader(HeaderEdit::Set("x-head", b"1".to_vec()))], "{method}");
     }
+}
+
+#[test]
+fn a_stage_refuses_by_the_head_alone() {
+    for header_hold in [false, true] {
+        for method in ["POST", "GET", "DELETE"] {
+            let head = [&[(":method", method)], &POST[1..], &[("mcp-session-id", "stolen")]].concat();
+            let mut driver = Driver::new(Settings { header_hold, ..settings() }, vec![Box::new(HeadStage)]);
+            driver.request(&head, method != "POST");
+            let (status, reason, body) = driver.refusal().unwrap();
+            assert_eq!((status, &*reason, body.get("id")), (404, "session_unknown", None), "{method}");
+            assert_eq!(driver.exchange.outcome(), Outcome::Denied(Reason::SessionMoved));
+            let counted = Effect::CountRefusal { reason: Reason::SessionMoved, shadow: false };
+            assert!(driver.effects.list.contains(&counted));
+        }
+    }
+    let mut driver = Driver::new(settings(), vec![Box::new(HeadStage)]);
+    driver.request(&with(&[("mcp-session-id", "observed")]), false);
+    assert!(driver.effects.list.contains(&Effect::CountRefusal { reason: Reason::SessionMoved, shadow: true }));
+    driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+    assert_eq!(driver.exchange.outcome(), Outcome::Allowed);
+}
+
+/// Says which session it sees in the body phase.
+#[derive(Debug)]
+struct SessionStage;
+
+#[derive(Debug)]
+struct SessionExchange;
+
+impl Stage for SessionStage {
+    fn name(&self) -> &'static str {
+        "session"
+    }
+    fn edits_requests(&self) -> bool {
+        true
+    }
+    fn reads_responses(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(SessionExchange)
+    }
+}
+
+impl StageExchange for SessionExchange {
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        let session = format!("\"{}\"", scope.headers.text("mcp-session-id").unwrap());
+        scope.splices.set_meta(call.message, &[("s", &session)]);
+        Verdict::Pass
+    }
+    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+    fn reads_response(&self) -> Reads {
+        Reads::Nothing
+    }
+    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
+        Answer::Pass
+    }
+}
+
+#[test]
+fn later_stages_see_the_head_as_it_goes_on() {
+    let mut driver = Driver::new(settings(), vec![Box::new(HeadStage), Box::new(SessionStage)]);
+    driver.request(&with(&[("Mcp-Session-Id", "abc")]), false);
+    driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+    assert!(driver.replaced().unwrap().contains(r#""s":"ABC""#));
 }
 
 #[test]

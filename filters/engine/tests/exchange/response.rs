@@ -287,3 +287,21 @@ fn who_only_observes_lets_every_byte_of_a_stream_go_on() {
         assert_eq!(out, stream, "in chunks of {size}");
     }
 }
+
+#[test]
+fn a_stage_edits_the_head_of_any_response() {
+    for status in ["200", "202", "404", "500"] {
+        let mut driver = Driver::new(settings(), vec![Box::new(HeadStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        assert!(driver.exchange.awaits_response());
+        driver.response(&[(":status", status), ("mcp-session-id", "ABC")], true);
+        let edit = HeaderEdit::Set("mcp-session-id", b"abc".to_vec());
+        assert_eq!(driver.effects.list, [Effect::ResponseHeader(edit)], "{status}");
+        assert!(!driver.exchange.awaits_response());
+    }
+    // What we answer ourselves is no response of the server's.
+    let mut driver = Driver::new(settings(), vec![Box::new(HeadStage)]);
+    driver.request(&[POST, &[("mcp-session-id", "stolen")]].concat(), false);
+    assert!(!driver.exchange.awaits_response());
+}

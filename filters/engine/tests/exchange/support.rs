@@ -151,6 +151,9 @@ impl Stage for HeadStage {
     fn name(&self) -> &'static str {
         "head"
     }
+    fn edits_response_heads(&self) -> bool {
+        true
+    }
     fn edits_requests(&self) -> bool {
         false
     }
@@ -166,10 +169,26 @@ impl Stage for HeadStage {
 }
 
 impl StageExchange for HeadExchange {
-    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
         assert!(scope.can_edit_request_head());
         if let Some(seen) = head.first("x-seen") {
             scope.edit_request_head(HeaderEdit::Set("x-head", seen.to_vec()));
+        }
+        let moved = Decision::new(Reason::SessionMoved);
+        match head.first("mcp-session-id") {
+            None => HeadVerdict::Pass,
+            Some(b"stolen") => HeadVerdict::Refuse(moved),
+            Some(b"observed") => HeadVerdict::Observe(moved),
+            Some(session) => {
+                scope.edit_request_head(HeaderEdit::Set("mcp-session-id", session.to_ascii_uppercase()));
+                HeadVerdict::Pass
+            }
+        }
+    }
+
+    fn edit_response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+        if let Some(session) = head.first("mcp-session-id") {
+            scope.edit_response_head(HeaderEdit::Set("mcp-session-id", session.to_ascii_lowercase()));
         }
     }
 

@@ -16,6 +16,7 @@ mod upstream;
 mod vm;
 mod worker;
 
+use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -135,6 +136,7 @@ fn plan(args: &Args, document: &Document, module: Module, host: Host, stats: Arc
             name: "meshward".to_owned(),
             root_id: args.root_id.clone(),
             configuration: Bytes::from(document.to_json()),
+            environment: environment(document),
             allow_on_headers_stop_iteration: header_hold,
             failure_policy: args.failure_policy.into(),
             buffer_limit: args.buffer_limit,
@@ -149,6 +151,13 @@ fn plan(args: &Args, document: &Document, module: Module, host: Host, stats: Arc
         access_log: args.access_log.then_some(access_log),
         stats,
     }
+}
+
+/// What the configuration asks for of the tool's own environment, and nothing else of it. What is wrong with a
+/// configuration the module says.
+fn environment(document: &Document) -> BTreeMap<String, String> {
+    let Ok(config) = meshward::Config::from_value(document.value.clone()) else { return BTreeMap::new() };
+    config.environment().filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?))).collect()
 }
 
 /// The first worker shows whether the module takes its configuration; only then the others start.

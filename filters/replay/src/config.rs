@@ -1,0 +1,168 @@
+//! The `replay` section of the configuration, as it is written.
+
+use serde::Deserialize;
+
+use crate::binding::Attribute;
+use crate::key::{self, KeyConfig};
+
+/// What keeps requests from being moved to another caller.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct ReplayConfig {
+    /// Sessions belong to who opened them. Absent: whoever has the id of a session is in it.
+    pub sessions: Option<SessionsConfig>,
+}
+
+/// How sessions are bound to who opened them.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SessionsConfig {
+    /// What becomes of a session's id that does not belong to its caller.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What of a caller a session belongs to: `peer`, `source`, a claim such as `jwt.sub`, a trusted header such as
+    /// `headers.x-user`. What a caller does not have is bound too: it must not have it later.
+    #[serde(default = "usual_attributes")]
+    pub bound_to: Vec<String>,
+    /// The keys. The first seals, all of them open: to rotate, put the new one first and leave the old one until the last of its
+    /// sessions is over.
+    pub keys: Vec<KeyConfig>,
+}
+
+/// What becomes of what does not fit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// It is refused.
+    #[default]
+    Enforce,
+    /// It is counted and recorded, and passes.
+    Observe,
+}
+
+/// The certificate, and the token by who issued it and whom it speaks of.
+fn usual_attributes() -> Vec<String> {
+    ["peer", "jwt.iss", "jwt.sub"].map(str::to_owned).to_vec()
+}
+
+/// The most attributes and keys: each costs something in every request.
+const MOST: usize = 16;
+
+impl ReplayConfig {
+    /// The environment variables that have its keys.
+    pub fn environment(&self) -> impl Iterator<Item = &str> {
+        self.sessions.iter().flat_map(|sessions| &sessions.keys).filter_map(|key| key.env.as_deref())
+    }
+
+    /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers.
+    #[must_use]
+    pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let Some(SessionsConfig { bound_to, keys, .. }) = &self.sessions else { return Vec::new() };
+        let mut faults = Vec::new();
+        if bound_to.is_empty() {
+            faults.push((
+                "sessions.bound_to".to_owned(),
+                "sessions that belong to nobody are not bound: name `peer`, or a claim such as `jwt.sub`".to_owned(),
+            ));
+        }
+        for (path, length) in [("sessions.bound_to", bound_to.len()), ("sessions.keys", keys.len())] {
+            if length > MOST {
+                faults.push((path.to_owned(), format!("at most {MOST}")));
+            }
+        }
+        for (index, name) in bound_to.iter().enumerate() {
+            let path = format!("sessions.bound_to[{index}]");
+            match Attribute::parse(name) {
+                Err(message) => faults.push((path, message.to_owned())),
+                Ok(Attribute::Header(name)) if !trusted.iter().any(|known| known.eq_ignore_ascii_case(&name)) => {
+                    let message = format!("`{name}` is no trusted header: add it to `identity.trusted_headers`");
+                    faults.push((path, message));
+                }
+                Ok(_) if bound_to.iter().take(index).any(|earlier| earlier == name) => {
+                    faults.push((path, "this is named twice".to_owned()));
+                }
+                Ok(_) => {}
+            }
+        }
+        let keys = key::faults(keys).into_iter();
+        faults.extend(keys.map(|(path, message)| (format!("sessions.keys{path}"), message)));
+        faults
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn faults(sessions: Value) -> Vec<(String, String)> {
+        let config: ReplayConfig = serde_json::from_value(json!({ "sessions": sessions })).unwrap();
+        config.faults(&["x-user".to_owned()])
+    }
+
+    const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+
+    #[test]
+    fn sound_sections_have_no_faults() {
+        for sound in [
+            json!({"keys": [{"id": "k1", "secret": KEY}]}),
+            json!({"keys": [{"id": "k1", "env": "SESSION_KEY"}], "mode": "observe"}),
+            json!({"keys": [{"id": "a", "env": "A"}, {"id": "b", "secret": KEY}], "bound_to": ["headers.X-User", "source", "jwt.act.sub"]}),
+        ] {
+            assert_eq!(faults(sound.clone()), [], "{sound}");
+        }
+        assert_eq!(ReplayConfig::default().faults(&[]), []);
+    }
+
+    #[test]
+    fn faults_come_with_their_path() {
+        let paths = |sessions: Value| -> Vec<String> { faults(sessions).into_iter().map(|(path, _)| path).collect() };
+        let key = json!({"id": "k1", "secret": KEY});
+        for (sessions, expected) in [
+            (json!({"keys": []}), vec!["sessions.keys"]),
+            (json!({"keys": [key, key]}), vec!["sessions.keys[1].id"]),
+            (json!({"keys": [{"id": "", "secret": KEY}]}), vec!["sessions.keys[0].id"]),
+            (json!({"keys": [{"id": "a~b", "secret": KEY}]}), vec!["sessions.keys[0].id"]),
+            (json!({"keys": [{"id": "k1"}]}), vec!["sessions.keys[0]"]),
+            (json!({"keys": [{"id": "k1", "secret": KEY, "env": "A"}]}), vec!["sessions.keys[0]"]),
+            (json!({"keys": [{"id": "k1", "env": ""}]}), vec!["sessions.keys[0].env"]),
+            (json!({"keys": [{"id": "k1", "env": "A=B"}]}), vec!["sessions.keys[0].env"]),
+            (json!({"keys": [{"id": "k1", "secret": "no base64"}]}), vec!["sessions.keys[0].secret"]),
+            (json!({"keys": [{"id": "k1", "secret": "c2hvcnQ="}]}), vec!["sessions.keys[0].secret"]),
+            (json!({"keys": [key], "bound_to": []}), vec!["sessions.bound_to"]),
+            (
+                json!({"keys": [key], "bound_to": ["peer", "jwt", "jwt.", "jwt..sub", "name", "headers.x-other", "headers.", "peer"]}),
+                vec![
+                    "sessions.bound_to[1]",
+                    "sessions.bound_to[2]",
+                    "sessions.bound_to[3]",
+                    "sessions.bound_to[4]",
+                    "sessions.bound_to[5]",
+                    "sessions.bound_to[6]",
+                    "sessions.bound_to[7]",
+                ],
+            ),
+        ] {
+            assert_eq!(paths(sessions.clone()), expected, "{sessions}");
+        }
+        let secret = faults(json!({"keys": [{"id": "k1", "secret": "c2hvcnQ="}]}));
+        assert!(!format!("{secret:?}").contains("c2hvcnQ"), "a fault says no secret");
+    }
+
+    #[test]
+    fn unknown_members_are_refused() {
+        for faulty in [
+            json!({"session": {}}),
+            json!({"sessions": {}}),
+            json!({"sessions": {"keys": [], "bind": []}}),
+            json!({"sessions": {"keys": [{"id": "a", "file": "x"}]}}),
+            json!({"sessions": {"keys": [], "mode": "warn"}}),
+        ] {
+            assert!(serde_json::from_value::<ReplayConfig>(faulty.clone()).is_err(), "{faulty}");
+        }
+    }
+}

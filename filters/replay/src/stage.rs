@@ -1,0 +1,199 @@
+//! The stage: sessions belong to who opened them.
+
+use std::fmt;
+use std::rc::Rc;
+
+use meshward_engine::{
+    Answer, Asked, Call, CalloutOutcome, Decision, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders,
+    Level, Reads, Scope, Stage, StageExchange, Verdict,
+};
+use meshward_identity::{Identity, Wanted};
+use meshward_wire::message::Message;
+use meshward_wire::refusal::Reason;
+
+use crate::binding::{Attribute, bind};
+use crate::config::{Mode, ReplayConfig, SessionsConfig};
+use crate::key::Environment;
+use crate::seal::{Broken, SealKey, open};
+
+/// The field that carries a session's id (MCP 2025-11-25, basic, transports, Session Management).
+const SESSION: &str = "mcp-session-id";
+/// The longest id, in bytes.
+const MOST_SESSION_BYTES: usize = 1024;
+
+/// Why there is no stage.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("replay.{path}: {message}")]
+pub struct ReplayError {
+    /// The value, as a path below `replay`.
+    pub path: String,
+    /// What is wrong, and what to do.
+    pub message: String,
+}
+
+/// Binds sessions to who opened them.
+pub struct ReplayStage {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    mode: Mode,
+    bound_to: Vec<Attribute>,
+    wanted: Wanted,
+    sealing: SealKey,
+    /// The sealing one first.
+    keys: Vec<SealKey>,
+    identity: Identity,
+}
+
+impl fmt::Debug for ReplayStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ReplayStage").field("bound_to", &self.shared.bound_to).finish_non_exhaustive()
+    }
+}
+
+impl ReplayStage {
+    /// A stage for a section of the configuration that has no faults. `None`: the section turns nothing on.
+    ///
+    /// # Errors
+    /// A key that the environment does not have.
+    pub fn new(
+        config: &ReplayConfig,
+        identity: Identity,
+        environment: Environment<'_>,
+    ) -> Result<Option<Self>, ReplayError> {
+        let Some(SessionsConfig { mode, bound_to, keys }) = &config.sessions else { return Ok(None) };
+        let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
+        let bound_to = bound_to.iter().map(|name| Attribute::parse(name)).collect::<Result<Vec<_>, _>>();
+        let bound_to = bound_to.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
+        let key = |(index, key): (usize, &crate::key::KeyConfig)| {
+            let wrong = |message: &str| fault(format!("sessions.keys[{index}]"), message);
+            let bytes = key.resolve(environment).map_err(|message| wrong(&message))?;
+            SealKey::new(key.id.clone(), &bytes).ok_or_else(|| wrong("this key cannot be used"))
+        };
+        let keys = keys.iter().enumerate().map(key).collect::<Result<Vec<_>, _>>()?;
+        let sealing =
+            keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
+        let wanted = bound_to.iter().fold(Wanted::default(), |wanted, attribute| attribute.want(wanted));
+        let shared = Shared { mode: *mode, bound_to, wanted, sealing, keys, identity };
+        Ok(Some(Self { shared: Rc::new(shared) }))
+    }
+}
+
+impl Stage for ReplayStage {
+    fn name(&self) -> &'static str {
+        "replay"
+    }
+
+    fn edits_requests(&self) -> bool {
+        false
+    }
+
+    fn reads_responses(&self) -> Reads {
+        Reads::Nothing
+    }
+
+    fn edits_response_heads(&self) -> bool {
+        true
+    }
+
+    fn headers(&self) -> HeaderDemand {
+        let headers = self.shared.bound_to.iter().filter_map(|attribute| match attribute {
+            Attribute::Header(name) => Some(name.clone()),
+            _ => None,
+        });
+        let named: Vec<_> = headers.collect();
+        if named.is_empty() { HeaderDemand::None } else { HeaderDemand::Named(named) }
+    }
+
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(ReplayExchange { shared: Rc::clone(&self.shared), caller: None })
+    }
+}
+
+/// The stage's part in one exchange.
+struct ReplayExchange {
+    shared: Rc<Shared>,
+    /// What of the caller is bound, once it was looked at.
+    caller: Option<Vec<u8>>,
+}
+
+impl ReplayExchange {
+    fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
+        let shared = &self.shared;
+        self.caller.get_or_insert_with(|| bind(&shared.bound_to, &shared.identity.caller(shared.wanted, host), headers))
+    }
+}
+
+/// An id as the specification has it: visible ASCII.
+fn id(value: &[u8]) -> Option<&str> {
+    let is_id = (1..=MOST_SESSION_BYTES).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    if is_id { std::str::from_utf8(value).ok() } else { None }
+}
+
+impl StageExchange for ReplayExchange {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
+        let mut presented = head.all(SESSION);
+        let Some(first) = presented.next() else { return HeadVerdict::Pass };
+        let keys = Rc::clone(&self.shared);
+        let (session, opened) = match id(first) {
+            Some(first) if presented.next().is_none() => {
+                open(&keys.keys, first, self.caller(&*scope.host, scope.headers))
+            }
+            _ => (None, Err(Broken::Unknown)),
+        };
+        // Of another caller's too: it goes no further, and the record says which session it is about.
+        if let Some(session) = session {
+            scope.edit_request_head(HeaderEdit::Set(SESSION, session.as_bytes().to_vec()));
+        }
+        let Err(broken) = opened else { return HeadVerdict::Pass };
+        let decision = Decision::new(match broken {
+            Broken::Unknown => Reason::SessionUnknown,
+            Broken::Forged => Reason::SessionForged,
+            Broken::Moved => Reason::SessionMoved,
+        });
+        match self.shared.mode {
+            Mode::Enforce => HeadVerdict::Refuse(decision),
+            Mode::Observe => HeadVerdict::Observe(decision),
+        }
+    }
+
+    fn edit_response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
+        let mut given = head.all(SESSION);
+        let Some(first) = given.next() else { return };
+        let shared = Rc::clone(&self.shared);
+        let edit = match id(first) {
+            Some(session) if given.next().is_none() => {
+                let sealed = shared.sealing.seal(session, self.caller(&*scope.host, scope.headers));
+                HeaderEdit::Set(SESSION, sealed.into_bytes())
+            }
+            _ => {
+                scope.log(
+                    Level::Warn,
+                    "replay took a session's id away that is none: the server's head has several, or not visible ASCII"
+                        .to_owned(),
+                );
+                HeaderEdit::Remove(SESSION)
+            }
+        };
+        scope.edit_response_head(edit);
+    }
+
+    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn reads_response(&self) -> Reads {
+        Reads::Nothing
+    }
+
+    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+
+    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
+        Answer::Pass
+    }
+}
