@@ -18,6 +18,7 @@ mod record;
 mod redact;
 mod spans;
 mod text;
+mod write;
 
 pub use config::{AuditConfig, Output, SessionMode};
 pub use digest::sha256;

@@ -2,6 +2,7 @@
 
 use crate::record::{Principal, Record};
 use crate::text::to_ascii;
+use crate::write;
 
 /// Takes a field out of a record; whether it was there.
 type Cut = (&'static str, fn(&mut Record) -> bool);
@@ -27,10 +28,7 @@ const CUTS: [Cut; 15] = [
 
 /// A record as JSON, with what is JSON already.
 fn written(record: &Record) -> Vec<u8> {
-    let mut line = Vec::with_capacity(1024);
-    if serde_json::to_writer(&mut line, record).is_err() {
-        return Vec::new();
-    }
+    let mut line = write::record(record);
     for (name, json) in [("arguments", &record.arguments), ("result", &record.result)] {
         if let Some(json) = json {
             line.pop();

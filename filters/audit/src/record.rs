@@ -185,6 +185,15 @@ pub enum Form {
     V1,
 }
 
+impl Form {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "meshward/v1",
+        }
+    }
+}
+
 /// On which side a proxy stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -196,6 +205,16 @@ pub enum Direction {
     Outbound,
 }
 
+impl Direction {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Inbound => "inbound",
+            Self::Outbound => "outbound",
+        }
+    }
+}
+
 /// Who sent a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -205,6 +224,16 @@ pub enum Sender {
     Client,
     /// The server: a request of its own, on the stream that answers the client.
     Server,
+}
+
+impl Sender {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
 }
 
 /// A caller.
@@ -224,7 +253,7 @@ pub struct Principal {
 }
 
 impl Principal {
-    fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.peer.is_none() && self.source.is_none() && self.claims.is_empty()
     }
 }
@@ -242,6 +271,18 @@ pub enum Kind {
     Response,
     /// It answers a request with an error.
     Error,
+}
+
+impl Kind {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Notification => "notification",
+            Self::Response => "response",
+            Self::Error => "error",
+        }
+    }
 }
 
 /// Something that a stage has found out.
@@ -278,6 +319,17 @@ pub enum Decision {
     None,
 }
 
+impl Decision {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Deny => "deny",
+            Self::None => "none",
+        }
+    }
+}
+
 /// What a stage said.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -309,6 +361,16 @@ pub enum Phase {
     Response,
 }
 
+impl Phase {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Request => "request",
+            Self::Response => "response",
+        }
+    }
+}
+
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -328,4 +390,18 @@ pub enum Outcome {
     Unanswered,
     /// It was not decided, and did not go on.
     Failed,
+}
+
+impl Outcome {
+    /// As it is written.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Refused => "refused",
+            Self::Answered => "answered",
+            Self::Delivered => "delivered",
+            Self::Unanswered => "unanswered",
+            Self::Failed => "failed",
+        }
+    }
 }
