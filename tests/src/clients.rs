@@ -215,6 +215,14 @@ impl Server {
         Self::start(Command::new(python()?).args(["paged_server.py", mode]))
     }
 
+    /// `changing_server.py`: tools that are not what they were, both revisions.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn changing() -> Result<Self> {
+        Self::start(Command::new(python()?).arg("changing_server.py"))
+    }
+
     /// The MCP project's server "everything", sessions only.
     ///
     /// # Errors
@@ -246,7 +254,7 @@ impl Server {
         self.address
     }
 
-    /// The names of the tools that ran in `python_server.py` or `paged_server.py`, and the pages of the latter that were
+    /// The names of the tools that ran in `python_server.py`, `paged_server.py` or `changing_server.py`, and the pages of the latter that were
     /// asked for.
     ///
     /// # Errors

@@ -110,9 +110,12 @@ impl Shared {
             Standing::Unlisted => Some(Reason::ToolUnknown),
         };
         let flaws = table.flaws(name);
+        let is_refused = self.guards.refuses(flaws);
+        // A tool that is refused is not trusted by first use: that is not why.
+        let unapproved = unapproved.filter(|reason| !is_refused || *reason != Reason::ToolUnpinned);
         match unapproved {
             Some(reason) if self.guards.enforces_pins() => Verdict::Refuse(Decision::new(reason)),
-            _ if self.guards.refuses(flaws) => Verdict::Refuse(Decision::new(Reason::ToolRefused)),
+            _ if is_refused => Verdict::Refuse(Decision::new(Reason::ToolRefused)),
             Some(reason) => Verdict::Observe(Decision::new(reason)),
             None if self.guards.observes(flaws) => Verdict::Observe(Decision::new(Reason::ToolRefused)),
             None => Verdict::Pass,
