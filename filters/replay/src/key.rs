@@ -6,7 +6,9 @@ use base64::Engine as _;
 use base64::alphabet;
 use base64::engine::DecodePaddingMode;
 use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
 
 /// What the module finds in its environment by a name: Envoy's `vm_config.environment_variables`.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -27,10 +29,20 @@ pub struct KeyConfig {
 }
 
 /// A secret as it is written. It is shown nowhere.
-#[derive(Clone, PartialEq, Eq, Deserialize)]
+#[derive(Clone, PartialEq, Eq)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(transparent)]
+#[cfg_attr(feature = "schema", schemars(transparent))]
 pub struct Secret(String);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Value::deserialize(deserializer)? {
+            Value::String(secret) => Ok(Self(secret)),
+            // An error of serde's would say the value: YAML takes digits for a number.
+            _ => Err(D::Error::custom("a secret is a text: put it in quotes")),
+        }
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -141,5 +153,8 @@ mod tests {
     #[test]
     fn a_secret_is_not_shown() {
         assert!(!format!("{:?}", key(Some(KEY), None)).contains("MDEy"));
+        let number = serde_json::json!({"id": "k", "secret": 12_345_678_901_u64});
+        let error = serde_json::from_value::<KeyConfig>(number).unwrap_err().to_string();
+        assert!(error.contains("quotes") && !error.contains("12345"), "{error}");
     }
 }
