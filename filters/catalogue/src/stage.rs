@@ -3,8 +3,7 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Decision, HeaderDemand, Headers, KeptHeaders, Reads, Refusal, Scope, Stage,
-    StageExchange, Target, Verdict,
+    Answer, Asked, Call, Decision, KeptHeaders, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
 };
 use meshward_wire::annotations;
 use meshward_wire::json::Span;
@@ -49,16 +48,8 @@ impl Stage for CatalogueStage {
         "catalogue"
     }
 
-    fn edits_requests(&self) -> bool {
-        false
-    }
-
     fn reads_responses(&self) -> Reads {
         if self.catalogue.learns() { Reads::Observes } else { Reads::Nothing }
-    }
-
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
@@ -77,18 +68,11 @@ impl StageExchange for CatalogueExchange {
         }
     }
 
-    fn resumed(&mut self, call: &Call<'_>, _: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
-        // Asks no service, so an answer cannot be its own: decide as at first.
-        self.request(call, scope)
-    }
-
     fn reads_response(&self) -> Reads {
         // A stream opened by GET brings changes, and in old revisions lists too.
         let of_interest = self.catalogue.learns() && (self.awaits_tools || !self.decided);
         if of_interest { Reads::Observes } else { Reads::Nothing }
     }
-
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         match message.kind() {

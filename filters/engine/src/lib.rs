@@ -23,6 +23,7 @@ mod headers;
 mod host;
 mod input;
 mod media;
+mod mode;
 mod observer;
 mod report;
 mod series;
@@ -41,6 +42,7 @@ pub use glob::Glob;
 pub use headers::{HeaderDemand, Headers, KeptHeaders};
 pub use host::{Host, StoreError};
 pub use input::Input;
+pub use mode::Mode;
 pub use observer::{ExchangeObserver, Moment, Observer, View};
 pub use report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,

@@ -26,10 +26,14 @@ pub trait Stage {
     fn name(&self) -> &'static str;
 
     /// Whether it ever edits a request: its `content-length` must then go before the body is known.
-    fn edits_requests(&self) -> bool;
+    fn edits_requests(&self) -> bool {
+        false
+    }
 
     /// How it reads any response at most: the client's `accept-encoding` must go if it ever does.
-    fn reads_responses(&self) -> Reads;
+    fn reads_responses(&self) -> Reads {
+        Reads::Nothing
+    }
 
     /// Whether it ever edits the head of a response ([`StageExchange::edit_response_head`]).
     fn edits_response_heads(&self) -> bool {
@@ -37,7 +41,9 @@ pub trait Stage {
     }
 
     /// The request header fields it wants to see in the body phase, besides `mcp-*`.
-    fn headers(&self) -> HeaderDemand;
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
 
     /// Whether it looks for members of a call's arguments: the reader then notes where they are.
     fn looks_into_arguments(&self) -> bool {
@@ -60,21 +66,28 @@ pub trait StageExchange {
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict;
 
     /// Goes on with a message for which it asked another service.
-    fn resumed(&mut self, call: &Call<'_>, outcome: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict;
+    fn resumed(&mut self, call: &Call<'_>, _: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
+        // Who asks no service gets no answer of its own: it decides as at first.
+        self.request(call, scope)
+    }
 
     /// How it reads the response to the messages it has decided; if it has decided none, what comes on a stream that a
     /// GET opens.
-    fn reads_response(&self) -> Reads;
+    fn reads_response(&self) -> Reads {
+        Reads::Nothing
+    }
 
     /// Sees the head of whatever response the server sends, before anything of it is read, and may edit it. Asked only of a
     /// stage that says so ([`Stage::edits_response_heads`]).
     fn edit_response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     /// Sees the head of a successful response that it reads.
-    fn response_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>);
+    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     /// Judges one message of the server, and may edit it.
-    fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer;
+    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
+        Answer::Pass
+    }
 }
 
 // Not a bound of the traits: the module would carry everybody's formatting, which nobody there asks for.
@@ -261,7 +274,7 @@ pub enum HeadVerdict {
     Pass,
     /// It may go on, but only because the stage observes: it would have been refused.
     Observe(Decision),
-    /// It is refused, before any message is read: the answer has no id.
+    /// It is refused, before any message is read: the answer is an error in the reason's own words, without an id.
     Refuse(Decision),
 }
 

@@ -1,6 +1,6 @@
 //! The `pins` section of the configuration, as it is written.
 
-use meshward_engine::Size;
+use meshward_engine::{Mode, Size};
 use serde::Deserialize;
 
 /// What the definitions of tools must be.
@@ -55,18 +55,6 @@ pub struct PinConfig {
     /// The endpoint, by its path. Absent: every one.
     #[serde(default)]
     pub endpoint: Option<String>,
-}
-
-/// Whether decisions are carried out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// They are.
-    #[default]
-    Enforce,
-    /// They are counted and logged only.
-    Observe,
 }
 
 /// Which definitions are trusted that have no pin in the configuration.

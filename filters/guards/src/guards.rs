@@ -1,6 +1,8 @@
 //! Both sections, compiled: what tools must be, and what they may say.
 
-use crate::config::{Mode, PinsConfig};
+use meshward_engine::Mode;
+
+use crate::config::PinsConfig;
 use crate::definitions::{Definitions, DefinitionsConfig, Flaw, Flaws, Remedy};
 use crate::pins::Pins;
 use crate::table::Change;

@@ -18,7 +18,7 @@ mod store;
 mod table;
 mod text;
 
-pub use config::{Mode, PinConfig, PinsConfig, Trust, Unlisted};
+pub use config::{PinConfig, PinsConfig, Trust, Unlisted};
 pub use definitions::{Definitions, DefinitionsConfig, LookalikeRemedy, PatternConfig, Remedy};
 pub use digest::{Digest, DigestError};
 pub use guards::Guards;

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::{Mode, PinsConfig, Trust, Unlisted};
+use meshward_engine::Mode;
+
+use crate::config::{PinsConfig, Trust, Unlisted};
 use crate::digest::{Digest, DigestError};
 
 /// Bound of servers, whatever a configuration says.

@@ -8,8 +8,8 @@ use std::rc::Rc;
 use meshward_catalogue::ServerKey;
 use meshward_engine::store::digest;
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Counter, Decision, HeaderDemand, Headers, Host, KeptHeaders, Level, Reads,
-    Scope, Stage, StageExchange, Target, Verdict,
+    Answer, Asked, Call, Counter, Decision, Host, KeptHeaders, Level, Reads, Scope, Stage, StageExchange, Target,
+    Verdict,
 };
 use meshward_wire::json;
 use meshward_wire::listing::{Entry, ListKind, Listing};
@@ -64,16 +64,8 @@ impl Stage for GuardsStage {
         "guards"
     }
 
-    fn edits_requests(&self) -> bool {
-        false
-    }
-
     fn reads_responses(&self) -> Reads {
         self.shared.reads()
-    }
-
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
@@ -144,18 +136,11 @@ impl StageExchange for GuardsExchange {
         }
     }
 
-    fn resumed(&mut self, call: &Call<'_>, _: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
-        // Asks no service, so an answer cannot be its own: decide as at first.
-        self.request(call, scope)
-    }
-
     fn reads_response(&self) -> Reads {
         // A stream opened by GET brings changes, and in old revisions lists too.
         let of_interest = !self.lists.is_empty() || self.subscribes || !self.decided;
         if of_interest { self.shared.reads() } else { Reads::Nothing }
     }
-
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
 
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         match message.kind() {

@@ -3,8 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Counter, Decision, HeaderDemand, Headers, Host, KeptHeaders, Reads, Scope,
-    Stage, StageExchange, Verdict,
+    Answer, Asked, Call, Counter, Decision, HeaderDemand, Headers, Host, KeptHeaders, Reads, Scope, Stage,
+    StageExchange, Verdict,
 };
 use meshward_identity::{Caller, Identity};
 use meshward_wire::listing::{self, ListKind};
@@ -58,10 +58,6 @@ impl PolicyStage {
 impl Stage for PolicyStage {
     fn name(&self) -> &'static str {
         "policy"
-    }
-
-    fn edits_requests(&self) -> bool {
-        false
     }
 
     fn reads_responses(&self) -> Reads {
@@ -150,11 +146,6 @@ impl StageExchange for PolicyExchange {
                 None => Verdict::Pass,
             },
         }
-    }
-
-    fn resumed(&mut self, call: &Call<'_>, _: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
-        // Asks no service, so an answer cannot be its own: decide as at first.
-        self.request(call, scope)
     }
 
     fn reads_response(&self) -> Reads {

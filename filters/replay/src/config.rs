@@ -1,5 +1,6 @@
 //! The `replay` section of the configuration, as it is written.
 
+use meshward_engine::Mode;
 use serde::Deserialize;
 
 use crate::binding::Attribute;
@@ -29,18 +30,6 @@ pub struct SessionsConfig {
     /// The keys. The first seals, all of them open: to rotate, put the new one first and leave the old one until the last of its
     /// sessions is over.
     pub keys: Vec<KeyConfig>,
-}
-
-/// What becomes of what does not fit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(rename_all = "snake_case")]
-pub enum Mode {
-    /// It is refused.
-    #[default]
-    Enforce,
-    /// It is counted and recorded, and passes.
-    Observe,
 }
 
 /// The certificate, and the token by who issued it and whom it speaks of.

@@ -12,6 +12,6 @@ mod seal;
 mod stage;
 
 pub use binding::Attribute;
-pub use config::{Mode, ReplayConfig, SessionsConfig};
+pub use config::{ReplayConfig, SessionsConfig};
 pub use key::{Environment, KeyConfig, Secret};
 pub use stage::{ReplayError, ReplayStage};

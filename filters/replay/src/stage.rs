@@ -4,15 +4,14 @@ use std::fmt;
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Decision, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders,
-    Level, Reads, Scope, Stage, StageExchange, Verdict,
+    Call, Decision, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders, Level, Mode, Scope, Stage,
+    StageExchange, Verdict,
 };
 use meshward_identity::{Identity, Wanted};
-use meshward_wire::message::Message;
 use meshward_wire::refusal::Reason;
 
 use crate::binding::{Attribute, bind};
-use crate::config::{Mode, ReplayConfig, SessionsConfig};
+use crate::config::{ReplayConfig, SessionsConfig};
 use crate::key::Environment;
 use crate::seal::{Broken, SealKey, open};
 
@@ -85,14 +84,6 @@ impl Stage for ReplayStage {
         "replay"
     }
 
-    fn edits_requests(&self) -> bool {
-        false
-    }
-
-    fn reads_responses(&self) -> Reads {
-        Reads::Nothing
-    }
-
     fn edits_response_heads(&self) -> bool {
         true
     }
@@ -135,10 +126,10 @@ impl StageExchange for ReplayExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
         let mut presented = head.all(SESSION);
         let Some(first) = presented.next() else { return HeadVerdict::Pass };
-        let keys = Rc::clone(&self.shared);
+        let shared = Rc::clone(&self.shared);
         let (session, opened) = match id(first) {
             Some(first) if presented.next().is_none() => {
-                open(&keys.keys, first, self.caller(&*scope.host, scope.headers))
+                open(&shared.keys, first, self.caller(&*scope.host, scope.headers))
             }
             _ => (None, Err(Broken::Unknown)),
         };
@@ -181,19 +172,5 @@ impl StageExchange for ReplayExchange {
 
     fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
         Verdict::Pass
-    }
-
-    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn reads_response(&self) -> Reads {
-        Reads::Nothing
-    }
-
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
-
-    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
-        Answer::Pass
     }
 }

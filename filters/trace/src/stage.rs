@@ -3,10 +3,9 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, CalloutOutcome, Counter, Glob, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Level, Reads,
-    Scope, Stage, StageExchange, Verdict,
+    Call, Counter, Glob, HeadVerdict, HeaderEdit, Headers, Level, Scope, Stage, StageExchange, Verdict,
 };
-use meshward_wire::message::{Kind, Message};
+use meshward_wire::message::Kind;
 
 use crate::baggage::Allowance;
 use crate::carrier::Place;
@@ -77,14 +76,6 @@ impl Stage for TraceStage {
         true
     }
 
-    fn reads_responses(&self) -> Reads {
-        Reads::Nothing
-    }
-
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
-    }
-
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(TraceExchange {
             shared: Rc::clone(&self.shared),
@@ -152,21 +143,6 @@ impl StageExchange for TraceExchange {
         meta.edit_meta(call.message, scope.splices);
         *scope.trace_id = parent.map(|parent| parent.trace_id);
         Verdict::Pass
-    }
-
-    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        // Asks no service.
-        Verdict::Pass
-    }
-
-    fn reads_response(&self) -> Reads {
-        Reads::Nothing
-    }
-
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
-
-    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
-        Answer::Pass
     }
 }
 

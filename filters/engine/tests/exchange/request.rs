@@ -2,7 +2,6 @@
 
 use crate::support::*;
 use meshward_engine::*;
-use meshward_wire::message::Message;
 use meshward_wire::refusal::Reason;
 
 fn with(extra: &[(&'static str, &'static str)]) -> Vec<(&'static str, &'static str)> {
@@ -239,12 +238,6 @@ impl Stage for SessionStage {
     fn edits_requests(&self) -> bool {
         true
     }
-    fn reads_responses(&self) -> Reads {
-        Reads::Nothing
-    }
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
-    }
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(SessionExchange)
     }
@@ -255,16 +248,6 @@ impl StageExchange for SessionExchange {
         let session = format!("\"{}\"", scope.headers.text("mcp-session-id").unwrap());
         scope.splices.set_meta(call.message, &[("s", &session)]);
         Verdict::Pass
-    }
-    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        Verdict::Pass
-    }
-    fn reads_response(&self) -> Reads {
-        Reads::Nothing
-    }
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
-    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
-        Answer::Pass
     }
 }
 

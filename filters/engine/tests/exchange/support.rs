@@ -38,14 +38,8 @@ impl Stage for ObservingStage {
     fn name(&self) -> &'static str {
         "observing"
     }
-    fn edits_requests(&self) -> bool {
-        false
-    }
     fn reads_responses(&self) -> Reads {
         Reads::Observes
-    }
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
     }
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(TestExchange { reads: Reads::Observes, of_interest: true })
@@ -154,15 +148,6 @@ impl Stage for HeadStage {
     fn edits_response_heads(&self) -> bool {
         true
     }
-    fn edits_requests(&self) -> bool {
-        false
-    }
-    fn reads_responses(&self) -> Reads {
-        Reads::Nothing
-    }
-    fn headers(&self) -> HeaderDemand {
-        HeaderDemand::None
-    }
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(HeadExchange)
     }
@@ -196,20 +181,6 @@ impl StageExchange for HeadExchange {
         *scope.trace_id = Some(TraceId([7; 16]));
         scope.edit_request_head(HeaderEdit::Set("x-late", b"1".to_vec()));
         Verdict::Pass
-    }
-
-    fn resumed(&mut self, _: &Call<'_>, _: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        Verdict::Pass
-    }
-
-    fn reads_response(&self) -> Reads {
-        Reads::Nothing
-    }
-
-    fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
-
-    fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
-        Answer::Pass
     }
 }
 
