@@ -28,11 +28,23 @@ impl<'a> Headers<'a> {
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)
     }
 
+    /// Every field line that some server takes for one of this name, which is in lower case: `_` may stand for `-`.
+    pub fn taken_for<'n>(&self, known: &'n str) -> impl Iterator<Item = (&'a [u8], &'a [u8])> + use<'a, 'n> {
+        self.iter().filter(move |(name, _)| is_called(name, known.as_bytes()))
+    }
+
     /// The first value of one name.
     #[must_use]
     pub fn first(&self, name: &str) -> Option<&'a [u8]> {
         self.all(name).next()
     }
+}
+
+/// Whether a header has a name, as servers see it that turn names into environment variables (RFC 3875, section 4.1.18): to
+/// them `_` is `-`.
+pub(crate) fn is_called(name: &[u8], known: &[u8]) -> bool {
+    let folded = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
+    name.len() == known.len() && name.iter().map(folded).eq(known.iter().copied())
 }
 
 /// Which fields a stage wants kept.

@@ -124,11 +124,12 @@ fn id(value: &[u8]) -> Option<&str> {
 
 impl StageExchange for ReplayExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
-        let mut presented = head.all(SESSION);
-        let Some(first) = presented.next() else { return HeadVerdict::Pass };
+        let mut presented = head.taken_for(SESSION);
+        let Some((name, first)) = presented.next() else { return HeadVerdict::Pass };
         let shared = Rc::clone(&self.shared);
         let (session, opened) = match id(first) {
-            Some(first) if presented.next().is_none() => {
+            // A name with `_` would reach the server beside the one that is set here.
+            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
                 open(&shared.keys, first, self.caller(&*scope.host, scope.headers))
             }
             _ => (None, Err(Broken::Unknown)),

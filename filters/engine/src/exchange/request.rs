@@ -13,7 +13,7 @@ use super::observation::Observation;
 use super::{Exchange, Outcome};
 use crate::effect::{Effect, Effects, HeaderEdit, Reply};
 use crate::endpoint::PathKind;
-use crate::headers::{Headers, KeptHeaders};
+use crate::headers::{Headers, KeptHeaders, is_called};
 use crate::host::Host;
 use crate::media::{self, Media};
 use crate::report::Phase;
@@ -41,13 +41,6 @@ const METHOD_OVERRIDES: [&[u8]; 3] = [b"x-http-method-override", b"x-http-method
 
 /// Likewise another target.
 const REWRITES: [&[u8]; 2] = [b"x-original-url", b"x-rewrite-url"];
-
-/// Whether a header has a name, as servers see it that turn names into environment variables (RFC 3875, section 4.1.18): to
-/// them `_` is `-`.
-fn is_called(name: &[u8], known: &[u8]) -> bool {
-    let folded = |b: &u8| if *b == b'_' { b'-' } else { b.to_ascii_lowercase() };
-    name.len() == known.len() && name.iter().map(folded).eq(known.iter().copied())
-}
 
 /// What of a request's head decides its way, gathered in one pass.
 #[derive(Debug, Default)]
