@@ -39,25 +39,33 @@ pub enum Header {
 }
 
 impl Header {
-    /// Which one a field name is, in any case.
+    /// Which one a field name is, in any case, or is taken for by servers that turn names into environment variables
+    /// (RFC 3875, section 4.1.18): to them `_` is `-`.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
         // All of them begin alike, and most fields do not.
         let (first, rest) = name.split_first_chunk::<4>()?;
-        if !first.eq_ignore_ascii_case(b"mcp-") {
+        if !is_called(first, b"mcp-") {
             return None;
         }
-        if rest.eq_ignore_ascii_case(b"protocol-version") {
+        if is_called(rest, b"protocol-version") {
             Some(Self::ProtocolVersion)
-        } else if rest.eq_ignore_ascii_case(b"method") {
+        } else if is_called(rest, b"method") {
             Some(Self::Method)
-        } else if rest.eq_ignore_ascii_case(b"name") {
+        } else if is_called(rest, b"name") {
             Some(Self::Name)
-        } else if rest.first_chunk::<6>().is_some_and(|rest| rest.eq_ignore_ascii_case(b"param-")) {
+        } else if rest.first_chunk::<6>().is_some_and(|rest| is_called(rest, b"param-")) {
             Some(Self::Param)
         } else {
             None
         }
+    }
+
+    /// Whether a field name that is taken for this header is another one: what checks the one would pass the other.
+    fn is_misspelt(self, name: &[u8]) -> bool {
+        // What follows the prefix is the tool's to name, and may have any character.
+        let fixed = if self == Self::Param { PARAM_PREFIX.len() } else { name.len() };
+        name.iter().take(fixed).any(|b| *b == b'_')
     }
 
     /// Its name as the specification writes it.
@@ -72,6 +80,19 @@ impl Header {
     }
 }
 
+/// Whether a field name is one in lower case.
+fn is_called(name: &[u8], known: &[u8]) -> bool {
+    name.len() == known.len() && name.iter().copied().map(folded).eq(known.iter().copied())
+}
+
+fn are_alike(one: &[u8], other: &[u8]) -> bool {
+    one.len() == other.len() && one.iter().copied().map(folded).eq(other.iter().copied().map(folded))
+}
+
+const fn folded(b: u8) -> u8 {
+    if b == b'_' { b'-' } else { b.to_ascii_lowercase() }
+}
+
 /// What is wrong with a mirrored header.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Fault {
@@ -81,7 +102,7 @@ pub enum Fault {
     Repeated,
     /// The revision requires it, and it is not there.
     Missing,
-    /// It cannot be read: too long, bytes that no header may have, or base64 that is none.
+    /// It cannot be read: too long, bytes that no header may have, base64 that is none, or `_` for `-` in its name.
     Malformed,
 }
 
@@ -157,13 +178,14 @@ impl<'h> Mirrored<'h> {
             let Some(header) = Header::of(name) else { continue };
             let wrong = |fault| Condemned { header, fault };
             let text = Some(value).filter(|value| count < MAX_HEADERS && value.len() <= MAX_VALUE_BYTES);
-            let text = text.and_then(field::text).ok_or(wrong(Fault::Malformed))?;
+            let text =
+                text.and_then(field::text).filter(|_| !header.is_misspelt(name)).ok_or(wrong(Fault::Malformed))?;
             count = count.saturating_add(1);
             let is_repeated = match header {
                 Header::ProtocolVersion => mirrored.version.replace(text).is_some(),
                 Header::Method => mirrored.method.replace(text).is_some(),
                 Header::Name => mirrored.name.replace(text).is_some(),
-                Header::Param => headers.clone().take(place).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name)),
+                Header::Param => headers.clone().take(place).any(|(earlier, _)| are_alike(earlier, name)),
             };
             if is_repeated {
                 return Err(wrong(Fault::Repeated));

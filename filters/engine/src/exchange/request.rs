@@ -195,7 +195,7 @@ impl Exchange {
         kept.push(b":authority", head.authority);
         let demand = &self.pipeline.headers;
         for (name, value) in headers.iter().filter(|(name, _)| !name.starts_with(b":")) {
-            if name.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"mcp-")) || demand.wants(name) {
+            if name.get(..4).is_some_and(|start| is_called(start, b"mcp-")) || demand.wants(name) {
                 kept.push(name, value);
             }
         }

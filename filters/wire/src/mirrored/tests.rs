@@ -45,7 +45,10 @@ fn field_names_are_matched_in_any_case() {
         ("mcp-param", None),
         ("mcp-session-id", None),
         ("mcp-names", None),
-        ("mcp_name", None),
+        ("mcp_name", Some(Header::Name)),
+        ("Mcp-Protocol_Version", Some(Header::ProtocolVersion)),
+        ("MCP_PARAM_REGION", Some(Header::Param)),
+        ("mcp_session_id", None),
         ("", None),
     ] {
         assert_eq!(Header::of(name.as_bytes()), header, "{name}");
@@ -169,6 +172,23 @@ fn a_header_is_given_once() {
     // What a proxy joined stays one value.
     assert_eq!(run(&named("get, delete_repo"), &call("get")), MISMATCH);
     assert_eq!(run(&named("get,get"), &call("get")), MISMATCH);
+}
+
+#[test]
+fn what_some_servers_take_for_a_mirrored_header_is_refused() {
+    for (name, header) in [
+        ("mcp_method", Header::Method),
+        ("Mcp_Name", Header::Name),
+        ("mcp-protocol_version", Header::ProtocolVersion),
+        ("mcp_param-region", Header::Param),
+        ("mcp-param_region", Header::Param),
+    ] {
+        assert_eq!(run_early(&lines(&[(name, "x")])), Err((header, Fault::Malformed)), "{name}");
+    }
+    // What follows the prefix is the tool's to choose; two that are one to the server are one too many.
+    assert_eq!(run_early(&lines(&[("mcp-param-user_id", "1")])), Ok(()));
+    let alike = lines(&[("mcp-param-user_id", "1"), ("Mcp-Param-User-Id", "1")]);
+    assert_eq!(run_early(&alike), Err((Header::Param, Fault::Repeated)));
 }
 
 #[test]
