@@ -24,6 +24,8 @@ pub struct Effects {
     pub flow: Flow,
     /// What else is to be done, in order, before the flow is obeyed.
     pub list: Vec<Effect>,
+    /// Header fields of the reply, if there is to be one.
+    pub(crate) reply_headers: Vec<(&'static str, String)>,
 }
 
 impl Effects {
@@ -31,6 +33,7 @@ impl Effects {
     pub fn clear(&mut self) {
         self.flow = Flow::Continue;
         self.list.clear();
+        self.reply_headers.clear();
     }
 
     pub(crate) fn push(&mut self, effect: Effect) {

@@ -62,6 +62,12 @@ pub trait StageExchange {
         HeadVerdict::Pass
     }
 
+    /// Sees the whole body of a request as it came, before its messages are read, and judges what the body alone condemns. Not
+    /// called for what has no body.
+    fn request_body(&mut self, _: &[u8], _: &mut Scope<'_>) -> HeadVerdict {
+        HeadVerdict::Pass
+    }
+
     /// Decides one message of the client, and may edit it.
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict;
 
@@ -70,6 +76,10 @@ pub trait StageExchange {
         // Who asks no service gets no answer of its own: it decides as at first.
         self.request(call, scope)
     }
+
+    /// Sees a request that all stages let pass, with its body as it goes on (empty: it has none), and may still edit its header
+    /// fields: without header hold only those of a request without a body.
+    fn request_leaves(&mut self, _: &[u8], _: &mut Scope<'_>) {}
 
     /// How it reads the response to the messages it has decided; if it has decided none, what comes on a stream that a
     /// GET opens.
@@ -177,6 +187,11 @@ impl<'a> Scope<'a> {
         }
     }
 
+    /// Adds a header field to the answer, if the stage refuses now: what the caller is to do (`www-authenticate`, `retry-after`).
+    pub fn answer_with(&mut self, name: &'static str, value: String) {
+        self.effects.reply_headers.push((name, value));
+    }
+
     /// Adds to a counter.
     pub fn count(&mut self, counter: Counter, by: u64) {
         if let Some(remarks) = &mut self.remarks {
@@ -267,7 +282,7 @@ pub enum Verdict {
     Ask(Callout),
 }
 
-/// What a stage says of a request's head.
+/// What a stage says of a request's head, or of its whole body.
 #[derive(Debug, PartialEq, Eq)]
 pub enum HeadVerdict {
     /// It may go on.

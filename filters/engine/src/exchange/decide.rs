@@ -11,7 +11,7 @@ use meshward_wire::splice::Splices;
 use super::establish::{Flaw, establish};
 use super::observation::Observation;
 use super::request::RequestState;
-use super::{Exchange, Outcome, Pipeline};
+use super::{Exchange, Pipeline};
 use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects, HeaderEdit};
 use crate::headers::KeptHeaders;
@@ -42,6 +42,10 @@ struct Position {
 
 impl Exchange {
     pub(super) fn decide(&mut self, body: &[u8], host: &mut dyn Host, effects: &mut Effects) {
+        let asked = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| part.request_body(body, scope);
+        if let Err(reason) = self.ask_parts(asked, self.editable_with_body(), host, effects) {
+            return self.refuse_head(reason, effects);
+        }
         self.decide_from(body, Position::default(), None, Splices::default(), host, effects);
     }
 
@@ -131,7 +135,7 @@ impl Exchange {
         self.observation = observation;
         self.reads = if matches!(asked, Reply::Wait(..)) { pipeline.reads } else { self.reads_now() };
         match asked {
-            Reply::Allow => self.allow(body, &splices, effects),
+            Reply::Allow => self.allow(body, &splices, host, effects),
             Reply::Refuse(refused) => self.refuse_messages(messages, &refused, batch, effects),
             Reply::Wait(at, mut callout) => {
                 callout.id = self.next_callout;
@@ -150,22 +154,23 @@ impl Exchange {
         }
     }
 
-    fn allow(&mut self, body: &[u8], splices: &Splices, effects: &mut Effects) {
-        if !splices.is_empty() {
-            match splices.apply(body) {
-                Ok(edited) => {
-                    if self.declares_length && self.pipeline.settings.header_hold {
-                        let length = edited.len().to_string().into_bytes();
-                        effects.push(Effect::RequestHeader(HeaderEdit::Set("content-length", length)));
-                    }
-                    effects.push(Effect::ReplaceBody(edited));
-                }
-                // Two stages edited the same place: neither the one nor the other is what was decided.
-                Err(_) => return self.refuse(Reason::InternalError, effects),
-            }
+    fn allow(&mut self, body: &[u8], splices: &Splices, host: &mut dyn Host, effects: &mut Effects) {
+        let editable = self.editable_with_body();
+        if splices.is_empty() {
+            return self.leave(body, editable, host, effects);
         }
-        self.request = RequestState::Passing;
-        self.outcome = Outcome::Allowed;
+        match splices.apply(body) {
+            Ok(edited) => {
+                if self.declares_length && self.pipeline.settings.header_hold {
+                    let length = edited.len().to_string().into_bytes();
+                    effects.push(Effect::RequestHeader(HeaderEdit::Set("content-length", length)));
+                }
+                self.leave(&edited, editable, host, effects);
+                effects.push(Effect::ReplaceBody(edited));
+            }
+            // Two stages edited the same place: neither the one nor the other is what was decided.
+            Err(_) => self.refuse(Reason::InternalError, effects),
+        }
     }
 
     /// Whether a batch is decided at all: by the settings, the revision its header names, and its mirrored headers, of
@@ -295,6 +300,9 @@ impl<'m> Asking<'_, 'm> {
                         Verdict::Pass | Verdict::Ask(_) => None,
                     };
                     observation.remarks.ruled(stage.name(), Phase::Request, refusal);
+                }
+                if !matches!(verdict, Verdict::Refuse(_)) {
+                    effects.reply_headers.clear();
                 }
                 match verdict {
                     Verdict::Pass => {}

@@ -17,7 +17,7 @@ use crate::headers::{Headers, KeptHeaders, is_called};
 use crate::host::Host;
 use crate::media::{self, Media};
 use crate::report::Phase;
-use crate::stage::{Editable, HeadVerdict, Lent, Reads, Scope};
+use crate::stage::{Editable, HeadVerdict, Lent, Reads, Scope, StageExchange};
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -204,10 +204,23 @@ impl Exchange {
 
     /// Begins the stages' parts, and asks them about the head.
     fn open(&mut self, headers: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) -> Result<(), Reason> {
+        self.parts = self.pipeline.open();
+        self.edits_response_head = self.pipeline.edits_response_heads;
+        let asked = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| part.request_head(headers, scope);
+        self.ask_parts(asked, Editable::RequestHead, host, effects)
+    }
+
+    /// Asks the stages about what is no message: the head, or the body as a whole.
+    pub(super) fn ask_parts(
+        &mut self,
+        mut ask: impl FnMut(&mut dyn StageExchange, &mut Scope<'_>) -> HeadVerdict,
+        editable: Editable,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) -> Result<(), Reason> {
         let pipeline = Rc::clone(&self.pipeline);
-        let mut parts = pipeline.open();
+        let mut parts = std::mem::take(&mut self.parts);
         let mut refused = Ok(());
-        self.edits_response_head = pipeline.edits_response_heads;
         let mut no_edits = Splices::default();
         for (stage, part) in pipeline.stages.iter().zip(&mut parts) {
             let kept = Rc::clone(&self.headers);
@@ -217,14 +230,17 @@ impl Exchange {
                 splices: &mut no_edits,
                 headers: &kept,
                 trace_id: &mut self.trace_id,
-                editable: Editable::RequestHead,
+                editable,
                 remarks: self.observation.as_deref_mut().map(|observation| &mut observation.remarks),
             };
-            let verdict = part.request_head(headers, &mut Scope::new(lent, effects));
+            let verdict = ask(&mut **part, &mut Scope::new(lent, effects));
             for effect in effects.list.iter().skip(edited_before) {
                 if let Effect::RequestHeader(edit) = effect {
                     self.keep_edit(edit);
                 }
+            }
+            if !matches!(verdict, HeadVerdict::Refuse(_)) {
+                effects.reply_headers.clear();
             }
             let (decision, shadow) = match verdict {
                 HeadVerdict::Pass => continue,
@@ -244,6 +260,23 @@ impl Exchange {
         refused
     }
 
+    /// Tells the stages that the request goes on, and with which body.
+    pub(super) fn leave(&mut self, body: &[u8], editable: Editable, host: &mut dyn Host, effects: &mut Effects) {
+        let leaves = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| {
+            part.request_leaves(body, scope);
+            HeadVerdict::Pass
+        };
+        // Nobody refuses any more.
+        let _: Result<(), Reason> = self.ask_parts(leaves, editable, host, effects);
+        self.request = RequestState::Passing;
+        self.outcome = Outcome::Allowed;
+    }
+
+    /// Whose header fields are at hand when the body has come.
+    pub(super) fn editable_with_body(&self) -> Editable {
+        if self.pipeline.settings.header_hold { Editable::RequestHead } else { Editable::Nothing }
+    }
+
     /// What is kept of the head is what goes on.
     fn keep_edit(&mut self, edit: &HeaderEdit) {
         if self.headers.all(edit.name()).next().is_none() {
@@ -255,7 +288,8 @@ impl Exchange {
         }
     }
 
-    fn refuse_head(&mut self, reason: Reason, effects: &mut Effects) {
+    /// Answers for a stage that refuses what is no message.
+    pub(super) fn refuse_head(&mut self, reason: Reason, effects: &mut Effects) {
         let body = refusal::error_body(reason.shown(), None, None, &[]);
         self.reply(reason, reason.http_status(), body, effects);
     }
@@ -287,8 +321,7 @@ impl Exchange {
             self.ask_for_readable_response(head, effects);
         }
         if end_of_stream {
-            self.request = RequestState::Passing;
-            self.outcome = Outcome::Allowed;
+            self.leave(&[], Editable::RequestHead, host, effects);
         } else {
             self.request = RequestState::NoBody;
             self.hold_headers(effects);
@@ -330,10 +363,7 @@ impl Exchange {
         }
         match self.request {
             RequestState::Body => self.decide(body, host, effects),
-            RequestState::NoBody if body.is_empty() => {
-                self.request = RequestState::Passing;
-                self.outcome = Outcome::Allowed;
-            }
+            RequestState::NoBody if body.is_empty() => self.leave(&[], self.editable_with_body(), host, effects),
             RequestState::NoBody => self.refuse(Reason::BodyNotAllowed, effects),
             RequestState::Passing => {}
             // A body without a head, after a reply, or twice: nothing to let through.
@@ -354,6 +384,7 @@ impl Exchange {
 
     pub(super) fn reply(&mut self, reason: Reason, status: u16, body: Vec<u8>, effects: &mut Effects) {
         let mut headers = vec![("content-type", "application/json".to_owned())];
+        headers.append(&mut effects.reply_headers);
         if reason == Reason::MethodNotAllowed {
             headers.push(("allow", "GET, POST, DELETE, OPTIONS".to_owned()));
         }

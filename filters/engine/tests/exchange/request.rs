@@ -361,3 +361,70 @@ fn a_refusal_has_the_shape_that_was_decided() {
         assert_eq!(reply, Some((200, expected)), "{tool}");
     }
 }
+
+/// Refuses bodies that say so, and says of what goes on how long it is.
+#[derive(Debug)]
+struct BodyStage;
+
+#[derive(Debug)]
+struct BodyExchange;
+
+impl Stage for BodyStage {
+    fn name(&self) -> &'static str {
+        "body"
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(BodyExchange)
+    }
+}
+
+impl StageExchange for BodyExchange {
+    fn request_body(&mut self, body: &[u8], scope: &mut Scope<'_>) -> HeadVerdict {
+        let text = std::str::from_utf8(body).unwrap();
+        scope.answer_with("www-authenticate", "Test".to_owned());
+        match text {
+            _ if text.contains("altered") => HeadVerdict::Refuse(Decision::new(Reason::Denied)),
+            _ if text.contains("observed") => HeadVerdict::Observe(Decision::new(Reason::Denied)),
+            _ => HeadVerdict::Pass,
+        }
+    }
+    fn request_leaves(&mut self, body: &[u8], scope: &mut Scope<'_>) {
+        scope.edit_request_head(HeaderEdit::Set("x-length", body.len().to_string().into_bytes()));
+    }
+    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+}
+
+#[test]
+fn stages_see_the_body_as_it_came_and_as_it_goes_on() {
+    let stages = || -> Vec<Box<dyn Stage>> { vec![Box::new(BodyStage), Box::new(TestStage)] };
+    let length = |effects: &Effects| {
+        effects.list.iter().find_map(|effect| match effect {
+            Effect::RequestHeader(HeaderEdit::Set("x-length", value)) => {
+                Some(String::from_utf8(value.clone()).unwrap())
+            }
+            _ => None,
+        })
+    };
+
+    for (tool, passes) in [("get", true), ("edit", true), ("observed", true), ("deny", false), ("altered", false)] {
+        for header_hold in [true, false] {
+            let mut driver = Driver::new(Settings { header_hold, ..settings() }, stages());
+            driver.request(POST, false);
+            driver.handle(Input::RequestBodyComplete { body: call(tool).as_bytes() });
+            assert_eq!(driver.exchange.outcome() == Outcome::Allowed, passes, "{tool}");
+            let leaves = driver.replaced().unwrap_or_else(|| call(tool)).len().to_string();
+            assert_eq!(length(&driver.effects), (passes && header_hold).then_some(leaves), "{tool}");
+            let challenged = driver.effects.list.iter().any(|effect| {
+                matches!(effect, Effect::Reply(reply) if reply.headers.contains(&("www-authenticate", "Test".to_owned())))
+            });
+            assert_eq!(challenged, tool == "altered", "{tool}: only who refuses now says what the caller is to do");
+        }
+    }
+
+    let mut driver = Driver::new(settings(), stages());
+    driver.request(&[(":method", "GET"), (":path", "/mcp")], true);
+    assert_eq!(length(&driver.effects).as_deref(), Some("0"));
+    assert!(!driver.effects.list.iter().any(|effect| matches!(effect, Effect::Reply(_))));
+}
