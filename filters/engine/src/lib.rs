@@ -34,7 +34,7 @@ mod stage;
 pub mod store;
 mod trace;
 
-pub use callout::{Callout, CalloutOutcome};
+pub use callout::{Callout, CalloutOutcome, CalloutRequest};
 pub use effect::{Counter, Effect, Effects, Flow, HeaderEdit, Level, Reply};
 pub use endpoint::{Endpoints, PathKind};
 pub use exchange::{BodyDemand, Exchange, Outcome, Pipeline};

@@ -98,6 +98,11 @@ pub trait StageExchange {
     fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
         Answer::Pass
     }
+
+    /// The exchange is over: it was refused here, its response has come to its end, one of both sides went away, or we failed. Called
+    /// once, and last, for every part that was opened; only a trap of the module can come before it. Nothing can be edited any
+    /// more, nor asked of another service.
+    fn ended(&mut self, _: &mut Scope<'_>) {}
 }
 
 // Not a bound of the traits: the module would carry everybody's formatting, which nobody there asks for.
@@ -187,7 +192,7 @@ impl<'a> Scope<'a> {
         }
     }
 
-    /// Adds a header field to the answer, if the stage refuses now: what the caller is to do (`www-authenticate`, `retry-after`).
+    /// Adds a header field to the answer, if the stage refuses now: what the caller is to do (`www-authenticate`).
     pub fn answer_with(&mut self, name: &'static str, value: String) {
         self.effects.reply_headers.push((name, value));
     }
@@ -302,13 +307,16 @@ pub struct Decision {
     pub rule: Option<Rc<str>>,
     /// What the caller gets, if the message is a request; otherwise there is nobody to answer.
     pub refusal: Refusal,
+    /// After so many seconds the caller may try again: `retry-after` (RFC 9110, section 10.2.3), and, of a message,
+    /// `retryAfter` in the error's data.
+    pub retry_after: Option<u32>,
 }
 
 impl Decision {
     /// A refusal in the reason's own words.
     #[must_use]
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, rule: None, refusal: Refusal::Error { message: None } }
+        Self { reason, rule: None, refusal: Refusal::Error { message: None }, retry_after: None }
     }
 }
 

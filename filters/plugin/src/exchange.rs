@@ -7,11 +7,11 @@ use meshward_engine::{
     BodyDemand, CalloutOutcome, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host, Input, Level, Outcome,
     Pipeline, Reply, StoreError,
 };
-use proxy_wasm::hostcalls;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, BufferType, LogLevel, MapType};
 
 use crate::abi;
+use crate::callouts::{self, Token};
 use crate::metrics::Metrics;
 use crate::random;
 
@@ -31,7 +31,7 @@ pub(crate) struct HttpExchange {
     /// It went wrong in a way that no input can mend.
     failed: bool,
     /// The engine's callout by the host's token.
-    callouts: Vec<(u32, u32)>,
+    callouts: Vec<(Token, u32)>,
 }
 
 impl HttpExchange {
@@ -64,12 +64,9 @@ impl HttpExchange {
                 Effect::ResponseHeader(edit) => apply(MapType::HttpResponseHeaders, &edit),
                 Effect::ReplaceBody(bytes) => abi::replace_buffer(side.buffer(), &bytes).is_ok(),
                 Effect::Callout(callout) => {
-                    let headers = callout.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-                    let timeout = std::time::Duration::from_millis(u64::from(callout.timeout_ms));
-                    let body = Some(callout.body.as_slice());
-                    match hostcalls::dispatch_http_call(&callout.cluster, headers, body, Vec::new(), timeout) {
-                        Ok(token) => self.callouts.push((token, callout.id)),
-                        Err(_) => not_called = Some(callout.id),
+                    match callouts::begin(&callout) {
+                        Some(token) => self.callouts.push((token, callout.id)),
+                        None => not_called = Some(callout.id),
                     }
                     true
                 }
@@ -112,6 +109,17 @@ impl HttpExchange {
     fn give_back(&self, effects: Effects) {
         if effects.list.capacity() <= MOST_KEPT_EFFECTS {
             self.effects.set(effects);
+        }
+    }
+
+    /// Another service has answered, or will not.
+    fn answered(&mut self, token: Token, outcome: impl FnOnce() -> CalloutOutcome) {
+        let Some(place) = self.callouts.iter().position(|(known, _)| *known == token) else { return };
+        let (_, id) = self.callouts.swap_remove(place);
+        if self.handle(Input::CalloutResult { id, outcome: outcome() }, Side::Request) == Action::Continue
+            && abi::continue_request().is_err()
+        {
+            self.fail();
         }
     }
 
@@ -179,14 +187,11 @@ impl HttpExchange {
 
 impl Context for HttpExchange {
     fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
-        let Some(place) = self.callouts.iter().position(|(known, _)| *known == token) else { return };
-        let (_, id) = self.callouts.swap_remove(place);
-        let outcome = if num_headers == 0 { None } else { answer(body_size) }.unwrap_or(CalloutOutcome::Failed);
-        if self.handle(Input::CalloutResult { id, outcome }, Side::Request) == Action::Continue
-            && abi::continue_request().is_err()
-        {
-            self.fail();
-        }
+        self.answered(Token::Http(token), || callouts::http_answer(num_headers, body_size));
+    }
+
+    fn on_grpc_call_response(&mut self, token: u32, status: u32, size: usize) {
+        self.answered(Token::Grpc(token), || callouts::grpc_answer(status, size));
     }
 
     fn on_done(&mut self) -> bool {
@@ -286,15 +291,6 @@ fn apply(map: MapType, edit: &HeaderEdit) -> bool {
         HeaderEdit::Remove(name) => abi::remove_field(map, name).is_ok(),
         HeaderEdit::Set(name, value) => abi::set_field(map, name, value).is_ok(),
     }
-}
-
-/// The answer to a callout, which the host has at hand now.
-fn answer(body_size: usize) -> Option<CalloutOutcome> {
-    let block = abi::map(MapType::HttpCallResponseHeaders).ok()?;
-    let lines = abi::lines(&block)?;
-    let status = std::str::from_utf8(Headers::new(&lines).first(":status")?).ok()?.parse().ok()?;
-    let body = abi::buffer(BufferType::HttpCallResponseBody, body_size).unwrap_or_default();
-    Some(CalloutOutcome::Answered { status, body })
 }
 
 /// The proxy as the engine sees it.

@@ -6,6 +6,7 @@
 #![expect(missing_docs, reason = "the SDK's macro exports a function, and nobody links against this crate")]
 
 mod abi;
+mod callouts;
 mod exchange;
 mod metrics;
 mod random;

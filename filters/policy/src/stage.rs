@@ -98,7 +98,7 @@ impl Shared {
     }
 
     fn decision(ruling: &Ruling) -> Decision {
-        Decision { reason: ruling.reason, rule: ruling.rule.clone(), refusal: ruling.refusal.clone() }
+        Decision { rule: ruling.rule.clone(), refusal: ruling.refusal.clone(), ..Decision::new(ruling.reason) }
     }
 }
 

@@ -18,7 +18,7 @@ use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::report::{AnswerKind, Phase};
 use crate::settings::Batches;
-use crate::stage::{Asked, Call, Editable, Lent, Refusal, Scope, StageExchange, Target, Verdict};
+use crate::stage::{Asked, Call, Decision, Editable, Lent, Refusal, Scope, StageExchange, Target, Verdict};
 use crate::trace::TraceId;
 
 /// A request that waits for another service.
@@ -314,7 +314,12 @@ impl<'m> Asking<'_, 'm> {
                             self.report_rest(index, observation, host, effects);
                         }
                         let Call { target, revision, .. } = call;
-                        let (flaw, refusal) = (decision.reason.into(), decision.refusal);
+                        let Decision { reason, refusal, retry_after, .. } = decision;
+                        let mut flaw = Flaw::from(reason);
+                        if let Some(seconds) = retry_after {
+                            effects.reply_headers.push(("retry-after", seconds.to_string()));
+                            flaw.data.push(("retryAfter", seconds.to_string()));
+                        }
                         return Reply::Refuse(Refused { message, flaw, refusal, target, revision });
                     }
                     Verdict::Ask(callout) => {

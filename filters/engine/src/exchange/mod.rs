@@ -12,6 +12,7 @@ use std::rc::Rc;
 use meshward_wire::limits::Limits;
 use meshward_wire::message::{OwnedId, Reader};
 use meshward_wire::refusal::Reason;
+use meshward_wire::splice::Splices;
 
 pub(crate) use self::observation::Remarks;
 use self::observation::{Observation, Over};
@@ -23,7 +24,7 @@ use crate::host::Host;
 use crate::input::Input;
 use crate::observer::Observer;
 use crate::settings::Settings;
-use crate::stage::{Asked, Decision, Reads, Stage, StageExchange};
+use crate::stage::{Asked, Decision, Editable, Lent, Reads, Scope, Stage, StageExchange};
 use crate::trace::TraceId;
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
@@ -146,7 +147,7 @@ pub struct Exchange {
     pipeline: Rc<Pipeline>,
     request: RequestState,
     response: ResponseState,
-    /// The stages' parts, in their order; none until there is a request they will be asked about.
+    /// The stages' parts, in their order; none until there is a request they will be asked about, and none once it is over.
     parts: Vec<Box<dyn StageExchange>>,
     /// What is kept of the request's head for the body phase.
     headers: Rc<KeptHeaders>,
@@ -219,8 +220,27 @@ impl Exchange {
                 self.end();
             }
         }
+        if !self.parts.is_empty() && matches!(self.request, RequestState::Replied) {
+            self.end_parts(host, effects);
+        }
         if self.observation.is_some() {
             self.settle(over, host, effects);
+        }
+    }
+
+    /// Tells the stages that the exchange is over. They hear it once: their parts go with it.
+    fn end_parts(&mut self, host: &mut dyn Host, effects: &mut Effects) {
+        let mut no_edits = Splices::default();
+        for mut part in std::mem::take(&mut self.parts) {
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut no_edits,
+                headers: &self.headers,
+                trace_id: &mut self.trace_id,
+                editable: Editable::Nothing,
+                remarks: None,
+            };
+            part.ended(&mut Scope::new(lent, effects));
         }
     }
 

@@ -252,6 +252,7 @@ impl Exchange {
             }
             Self::note_decision(effects, stage.name(), &decision, shadow);
             if !shadow {
+                effects.reply_headers.extend(decision.retry_after.map(|after| ("retry-after", after.to_string())));
                 refused = Err(decision.reason);
                 break;
             }

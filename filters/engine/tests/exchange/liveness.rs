@@ -19,7 +19,8 @@ enum Step {
 
 fn bodies() -> impl Strategy<Value = String> {
     prop_oneof![
-        prop::sample::select(vec!["get", "deny", "observe", "ask", "edit", "clash"]).prop_map(call),
+        prop::sample::select(vec!["get", "deny", "observe", "ask", "ask-by-grpc", "edit", "clash", "later"])
+            .prop_map(call),
         Just(String::new()),
         Just("[".to_owned()),
         Just(format!("[{},{}]", call("ask"), call("ask"))),
@@ -63,7 +64,7 @@ proptest! {
 
     #[test]
     fn every_exchange_has_an_outcome(
-        hold: bool, strict: bool, inspect: bool, path in 0_usize..3, end: bool, steps in steps(),
+        hold: bool, strict: bool, inspect: bool, failed: bool, path in 0_usize..3, end: bool, steps in steps(),
     ) {
         let settings = Settings {
             header_hold: hold,
@@ -72,7 +73,8 @@ proptest! {
             ..settings()
         };
         let recorder = Recorder::default();
-        let pipeline = Pipeline::new(settings, vec![Box::new(TestStage)]);
+        let ending = EndingStage::default();
+        let pipeline = Pipeline::new(settings, vec![Box::new(ending.clone()), Box::new(TestStage)]);
         let mut driver = Driver::of(pipeline.observed_by(Box::new(recorder.clone())));
         let path = ["/mcp", "/other", "/MCP"][path];
         driver.request(&[(":method", "POST"), (":path", path), ("content-type", "application/json")], end);
@@ -100,6 +102,7 @@ proptest! {
             };
             replies += usize::from(driver.effects.list.iter().any(|effect| matches!(effect, Effect::Reply(_))));
             prop_assert!(replies <= 1);
+            prop_assert_eq!(ending.counts()[1], if replies == 1 { ending.counts()[0] } else { 0 });
             if replied && request_side {
                 prop_assert_eq!(driver.effects.flow, Flow::Hold, "something went on after a reply");
             }
@@ -119,7 +122,12 @@ proptest! {
             }
         }
         prop_assert_ne!(driver.exchange.outcome(), Outcome::Open, "paused for ever, waiting for {:?}", waiting);
+        let is_failed = failed && driver.exchange.outcome() != Outcome::Passed;
+        driver.handle(if is_failed { Input::Failed } else { Input::End });
         driver.handle(Input::End);
+        let [opened, ended] = ending.counts();
+        prop_assert!(opened <= 1);
+        prop_assert_eq!(opened, ended, "every part is ended once");
         if driver.exchange.outcome() != Outcome::Passed {
             let report = recorder.report();
             prop_assert!(recorder.told().last().is_some_and(|last| last == "ended"));

@@ -331,6 +331,108 @@ fn a_callout_holds_the_request_until_it_ends() {
 }
 
 #[test]
+fn a_call_of_grpc_is_answered_in_its_own_words() {
+    let ended = |status, message: &[u8]| CalloutOutcome::Grpc { status, message: message.to_vec() };
+    for (outcome, passes) in
+        [(ended(0, &[1]), true), (ended(0, &[]), false), (ended(14, &[]), false), (CalloutOutcome::Failed, false)]
+    {
+        let mut driver = Driver::new(settings(), vec![Box::new(TestStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("ask-by-grpc").as_bytes() });
+        let Some(Effect::Callout(callout)) = driver.effects.list.first() else { panic!("{:?}", driver.effects) };
+        let request = CalloutRequest::Grpc { service: "a.Judge", method: "Judge", message: vec![8, 1] };
+        assert_eq!(*callout, Callout { id: 0, cluster: "judge".into(), request, timeout_ms: 5 });
+        driver.handle(Input::CalloutResult { id: 0, outcome });
+        assert_eq!(driver.exchange.outcome() == Outcome::Allowed, passes);
+    }
+}
+
+#[test]
+fn stages_hear_once_that_an_exchange_is_over() {
+    // What happens after a request was let through, and whether the stages have heard of its end then.
+    type Steps = fn(&mut Driver);
+    let ways: [(&str, Steps); 7] = [
+        ("the response is complete", |driver| {
+            driver.response(&[(":status", "200"), ("content-type", "application/json")], false);
+            driver.handle(Input::ResponseBodyComplete { body: b"{\"jsonrpc\":\"2.0\",\"id\":7,\"result\":{}}" });
+            driver.handle(Input::End);
+        }),
+        ("a stream is cut", |driver| {
+            driver.response(&[(":status", "200"), ("content-type", "text/event-stream")], false);
+            driver.handle(Input::ResponseBodyChunk { chunk: b"data: {", end_of_stream: false });
+            driver.handle(Input::End);
+        }),
+        ("the client goes away", |driver| {
+            driver.handle(Input::End);
+        }),
+        ("the upstream resets, and the host answers", |driver| {
+            driver.response(&[(":status", "503")], false);
+            driver.handle(Input::End);
+        }),
+        ("the host cannot do as we say", |driver| {
+            driver.handle(Input::Failed);
+        }),
+        ("both", |driver| {
+            driver.handle(Input::Failed);
+            driver.handle(Input::End);
+        }),
+        ("it is told twice", |driver| {
+            driver.handle(Input::End);
+            driver.handle(Input::End);
+        }),
+    ];
+    for (way, steps) in ways {
+        let ending = EndingStage::default();
+        let mut driver = Driver::new(settings(), vec![Box::new(ending.clone()), Box::new(TestStage)]);
+        driver.request(POST, false);
+        driver.handle(Input::RequestBodyComplete { body: call("get").as_bytes() });
+        assert_eq!(ending.counts(), [1, 0], "{way}");
+        steps(&mut driver);
+        assert_eq!(ending.counts(), [1, 1], "{way}");
+    }
+
+    let refused = |head: &[(&'static str, &'static str)], body: Option<&str>| {
+        let ending = EndingStage::default();
+        let mut driver = Driver::new(settings(), vec![Box::new(ending.clone()), Box::new(TestStage)]);
+        driver.request(&with(head), false);
+        if let Some(body) = body {
+            driver.handle(Input::RequestBodyComplete { body: body.as_bytes() });
+        }
+        assert!(driver.refusal().is_some());
+        let said = driver.effects.list.iter().any(|effect| *effect == Effect::Log(Level::Info, "over".to_owned()));
+        let counts = ending.counts();
+        driver.response(&[(":status", "200")], true);
+        driver.handle(Input::End);
+        assert_eq!(ending.counts(), counts, "not again at the end");
+        (counts, said)
+    };
+    assert_eq!(refused(&[("mcp-session-id", "refused")], None), ([1, 1], true), "by its own head");
+    assert_eq!(refused(&[], Some(&call("deny"))), ([1, 1], true), "by a later stage");
+    assert_eq!(refused(&[], Some("[")), ([1, 1], true), "by the engine");
+    assert_eq!(refused(&[("content-encoding", "gzip")], None), ([0, 0], false), "before any part was opened");
+}
+
+#[test]
+fn a_refusal_says_when_to_try_again() {
+    let reply = |head: &[(&'static str, &'static str)], body: Option<&str>| {
+        let mut driver = Driver::new(settings(), vec![Box::new(EndingStage::default()), Box::new(TestStage)]);
+        driver.request(&with(head), false);
+        if let Some(body) = body {
+            driver.handle(Input::RequestBodyComplete { body: body.as_bytes() });
+        }
+        let after = driver.effects.list.iter().find_map(|effect| match effect {
+            Effect::Reply(reply) => reply.headers.iter().find(|(name, _)| *name == "retry-after").map(|h| h.1.clone()),
+            _ => None,
+        });
+        let (status, _, body) = driver.refusal().unwrap();
+        (status, after, body["error"]["data"]["retryAfter"].clone())
+    };
+    assert_eq!(reply(&[], Some(&call("later"))), (200, Some("3".into()), 3.into()));
+    assert_eq!(reply(&[], Some(&call("deny"))), (200, None, serde_json::Value::Null));
+    assert_eq!(reply(&[("mcp-session-id", "refused")], None), (404, Some("60".into()), serde_json::Value::Null));
+}
+
+#[test]
 fn a_refusal_has_the_shape_that_was_decided() {
     let error = |words: &str| {
         format!(

@@ -84,10 +84,16 @@ impl StageExchange for TestExchange {
             "ask" => Verdict::Ask(Callout {
                 id: 0,
                 cluster: "judge".into(),
-                headers: vec![(":method".into(), "GET".into())],
-                body: Vec::new(),
+                request: CalloutRequest::Http { headers: vec![(":method".into(), "GET".into())], body: Vec::new() },
                 timeout_ms: 5,
             }),
+            "ask-by-grpc" => Verdict::Ask(Callout {
+                id: 0,
+                cluster: "judge".into(),
+                request: CalloutRequest::Grpc { service: "a.Judge", method: "Judge", message: vec![8, 1] },
+                timeout_ms: 5,
+            }),
+            "later" => Verdict::Refuse(Decision { retry_after: Some(3), ..decision }),
             "edit" => {
                 scope.splices.set_meta(call.message, &[("t", "1")]);
                 Verdict::Pass
@@ -104,6 +110,7 @@ impl StageExchange for TestExchange {
     fn resumed(&mut self, _: &Call<'_>, outcome: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
         match outcome {
             CalloutOutcome::Answered { status: 200, .. } => Verdict::Pass,
+            CalloutOutcome::Grpc { status: 0, message } if *message == [1] => Verdict::Pass,
             _ => Verdict::Refuse(Decision::new(Reason::InternalError)),
         }
     }
@@ -131,6 +138,48 @@ impl StageExchange for TestExchange {
             }
             Answer::Pass
         }
+    }
+}
+
+/// Counts how often its exchanges are opened and ended. It refuses the session `refused` by the head alone.
+#[derive(Debug, Clone, Default)]
+pub struct EndingStage(pub Rc<[Cell<u32>; 2]>);
+
+impl Stage for EndingStage {
+    fn name(&self) -> &'static str {
+        "ending"
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        self.0[0].set(self.0[0].get() + 1);
+        Box::new(self.clone())
+    }
+}
+
+impl StageExchange for EndingStage {
+    fn request_head(&mut self, head: Headers<'_>, _: &mut Scope<'_>) -> HeadVerdict {
+        match head.first("mcp-session-id") {
+            Some(b"refused") => {
+                HeadVerdict::Refuse(Decision { retry_after: Some(60), ..Decision::new(Reason::SessionMoved) })
+            }
+            _ => HeadVerdict::Pass,
+        }
+    }
+
+    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+
+    fn ended(&mut self, scope: &mut Scope<'_>) {
+        assert!(!scope.can_edit_request_head());
+        scope.log(Level::Info, "over".to_owned());
+        self.0[1].set(self.0[1].get() + 1);
+    }
+}
+
+impl EndingStage {
+    /// Opened, and ended.
+    pub fn counts(&self) -> [u32; 2] {
+        [self.0[0].get(), self.0[1].get()]
     }
 }
 

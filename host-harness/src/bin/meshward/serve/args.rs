@@ -62,7 +62,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "ID", default_value = "meshward")]
     pub(crate) root_id: String,
 
-    /// A cluster that the module may call over HTTP, such as `auth=http://127.0.0.1:9000`. May be given more than once.
+    /// A cluster that the module may call, such as `auth=http://127.0.0.1:9000`; for gRPC `limits=h2c://127.0.0.1:8081`. May be given
+    /// more than once.
     #[arg(long = "cluster", value_name = "NAME=URL", value_parser = cluster)]
     pub(crate) clusters: Vec<(String, Target)>,
 

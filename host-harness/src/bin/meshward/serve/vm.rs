@@ -157,8 +157,23 @@ impl Vm {
                 });
                 self.callouts.borrow_mut().insert(token, task.abort_handle());
             }
-            Event::GrpcCall(call) => self.no_grpc(call.token),
-            Event::GrpcStream(stream) => self.no_grpc(stream.token),
+            Event::GrpcCall(call) => {
+                let token = call.token;
+                let cluster = self.clusters.get(&call.cluster).cloned();
+                let vm = Rc::clone(self);
+                let task = tokio::task::spawn_local(async move {
+                    let answer = callout::grpc(cluster, call).await;
+                    vm.callouts.borrow_mut().remove(&token);
+                    vm.call(|worker| match answer {
+                        Ok(message) => worker.grpc_message(token, message),
+                        Err(status) => {
+                            worker.grpc_close(token, i32::from(status.code()).unsigned_abs(), status.message());
+                        }
+                    });
+                });
+                self.callouts.borrow_mut().insert(token, task.abort_handle());
+            }
+            Event::GrpcStream(stream) => self.no_streams(stream.token),
             Event::GrpcSend { .. } | Event::GrpcEnd(_) => {}
             Event::CancelCallout(token) => {
                 if let Some(task) = self.callouts.borrow_mut().remove(&token) {
@@ -168,11 +183,11 @@ impl Vm {
         }
     }
 
-    /// The tool makes no gRPC calls; the module hears so in gRPC's own words (`UNIMPLEMENTED`).
-    fn no_grpc(self: &Rc<Self>, token: CalloutToken) {
+    /// The tool opens no gRPC streams; a module hears so in gRPC's own words (`UNIMPLEMENTED`).
+    fn no_streams(self: &Rc<Self>, token: CalloutToken) {
         let vm = Rc::clone(self);
         tokio::task::spawn_local(async move {
-            vm.call(|worker| worker.grpc_close(token, 12, "meshward serve makes no gRPC calls"));
+            vm.call(|worker| worker.grpc_close(token, 12, "meshward serve opens no gRPC streams"));
         });
     }
 
