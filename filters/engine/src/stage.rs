@@ -50,6 +50,9 @@ pub trait Stage {
         false
     }
 
+    /// The configuration is loaded, and no exchange has begun. The store may have been in use for long.
+    fn start(&self, _: &dyn Host) {}
+
     /// Its part in one exchange.
     fn open(&self) -> Box<dyn StageExchange>;
 }

@@ -10,7 +10,7 @@ use meshward_guards::{Guards, GuardsStage};
 use meshward_identity::Identity;
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
-use meshward_replay::{Environment, ReplayConfig, ReplayError, ReplayStage};
+use meshward_replay::{Environment, ReplayConfig, ReplayError, ReplayStages};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
 use meshward_wire::revision::Revision;
@@ -185,9 +185,9 @@ impl Config {
     /// # Errors
     /// The root id is unknown, or a key is not in the environment. (A configuration that was read was validated, and compiles.)
     pub fn pipeline(&self, root_id: &str, environment: Environment<'_>) -> Result<Pipeline, PipelineError> {
-        let replay =
-            self.replay.as_ref().map(|replay| ReplayStage::new(replay, Identity::new(&self.identity), environment));
-        self.pipeline_of(root_id, replay.transpose()?.flatten(), |policy| policy)
+        let identity = Identity::new(&self.identity);
+        let replay = self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, environment));
+        self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), |policy| policy)
     }
 
     /// The environment variables that have its keys, for whoever runs the module.
@@ -205,13 +205,13 @@ impl Config {
         listener: impl Fn(&Subject<'_>, Explanation) + 'static,
     ) -> Result<Pipeline, PipelineError> {
         let [all_stages, ..] = ROOT_IDS;
-        self.pipeline_of(all_stages, None, |policy| policy.heard_by(listener))
+        self.pipeline_of(all_stages, ReplayStages::default(), |policy| policy.heard_by(listener))
     }
 
     fn pipeline_of(
         &self,
         root_id: &str,
-        replay: Option<ReplayStage>,
+        replay: ReplayStages,
         prepare: impl FnOnce(Policy) -> Policy,
     ) -> Result<Pipeline, PipelineError> {
         if !ROOT_IDS.contains(&root_id) {
@@ -224,9 +224,8 @@ impl Config {
         if let Some(trace) = self.trace.as_ref().filter(|_| runs(TRACE)) {
             stages.push(Box::new(TraceStage::new(trace)));
         }
-        if let Some(replay) = replay.filter(|_| runs(REPLAY)) {
-            stages.push(Box::new(replay));
-        }
+        let replay = if runs(REPLAY) { replay } else { ReplayStages::default() };
+        stages.extend(replay.first);
         if let Some(policy) = self.policy().filter(|_| runs(POLICY)) {
             let policy = prepare(policy.map_err(|_| PipelineError::Invalid)?);
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));

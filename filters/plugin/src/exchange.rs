@@ -295,7 +295,7 @@ fn apply(map: MapType, edit: &HeaderEdit) -> bool {
 
 /// The proxy as the engine sees it.
 #[derive(Debug)]
-struct ProxyHost;
+pub(crate) struct ProxyHost;
 
 impl Host for ProxyHost {
     fn now(&self) -> u64 {

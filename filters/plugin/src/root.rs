@@ -9,7 +9,7 @@ use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
 use crate::abi;
-use crate::exchange::HttpExchange;
+use crate::exchange::{HttpExchange, ProxyHost};
 use crate::metrics::Metrics;
 
 #[derive(Default)]
@@ -47,6 +47,7 @@ impl RootContext for Root {
     fn on_configure(&mut self, size: usize) -> bool {
         match Self::load(size) {
             Ok(pipeline) => {
+                pipeline.start(&ProxyHost);
                 self.pipeline = Some(Rc::new(pipeline));
                 true
             }

@@ -5,6 +5,7 @@ use serde::Deserialize;
 
 use crate::binding::Attribute;
 use crate::key::{self, KeyConfig};
+use crate::nonces::LARGEST_CAPACITY;
 
 /// What keeps requests from being moved to another caller.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -13,6 +14,40 @@ use crate::key::{self, KeyConfig};
 pub struct ReplayConfig {
     /// Sessions belong to who opened them. Absent: whoever has the id of a session is in it.
     pub sessions: Option<SessionsConfig>,
+    /// How what may be used once is remembered.
+    pub nonces: NoncesConfig,
+}
+
+/// How what may be used once is remembered: nonces, and whatever else a message carries that no other message does.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct NoncesConfig {
+    /// For how many at a time there is room in the store that the workers of a proxy share, 12 bytes and more each: the most
+    /// that come per second, times the seconds for which each is remembered.
+    pub capacity: u32,
+    /// What becomes of a message of which nobody can say whether it was sent before: there is no room, or no answer.
+    pub unsure: Leniency,
+    /// What becomes of a message that may have been accepted before the proxy began to remember.
+    pub restart: Leniency,
+}
+
+impl Default for NoncesConfig {
+    fn default() -> Self {
+        Self { capacity: 65_536, unsure: Leniency::Refuse, restart: Leniency::Refuse }
+    }
+}
+
+/// What becomes of a message that cannot be told to be right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Leniency {
+    /// It is refused.
+    #[default]
+    Refuse,
+    /// It passes.
+    Accept,
 }
 
 /// How sessions are bound to who opened them.
@@ -49,7 +84,23 @@ impl ReplayConfig {
     /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers.
     #[must_use]
     pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
-        let Some(SessionsConfig { bound_to, keys, .. }) = &self.sessions else { return Vec::new() };
+        let mut faults = self.nonces.faults();
+        faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
+        faults
+    }
+}
+
+impl NoncesConfig {
+    fn faults(&self) -> Vec<(String, String)> {
+        let fits = (1..=LARGEST_CAPACITY).contains(&self.capacity);
+        let fault = || ("nonces.capacity".to_owned(), format!("between 1 and {LARGEST_CAPACITY}"));
+        if fits { Vec::new() } else { vec![fault()] }
+    }
+}
+
+impl SessionsConfig {
+    fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let Self { bound_to, keys, .. } = self;
         let mut faults = Vec::new();
         if bound_to.is_empty() {
             faults.push((

@@ -8,10 +8,14 @@
 mod binding;
 mod config;
 mod key;
+mod nonces;
 mod seal;
-mod stage;
+mod sessions;
+mod stages;
 
 pub use binding::Attribute;
-pub use config::{ReplayConfig, SessionsConfig};
+pub use config::{Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
 pub use key::{Environment, KeyConfig, Secret};
-pub use stage::{ReplayError, ReplayStage};
+pub use nonces::{Nonces, Seen, Window};
+pub use sessions::SessionsStage;
+pub use stages::{ReplayError, ReplayStages};

@@ -159,6 +159,14 @@ reasons! {
     SessionForged, "session_forged", -31404, 404, "This session is not known: initialize a new one";
     /// A session's id that was given to another caller.
     SessionMoved, "session_moved", -31404, 404, "This session is not known: initialize a new one";
+    /// A nonce for the second time.
+    NonceReused, "nonce_reused", -31403, 403, "This message was sent before: send a new one, with a new nonce";
+    /// A message from before the nonces are remembered.
+    NonceBeforeStart, "nonce_before_start", -31403, 403, "Nobody here remembers whether this message was sent before: send a new one, with a new nonce";
+    /// No room to remember another nonce.
+    NoncesFull, "nonces_full", -31503, 503, "No more nonces can be remembered: try again later, with a new nonce";
+    /// Nobody answers whether a nonce was used.
+    NoncesUnavailable, "nonces_unavailable", -31503, 503, "Whether this message was sent before cannot be found out: try again later, with a new nonce";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
@@ -196,6 +204,8 @@ impl Reason {
                 | Self::ToolChanged
                 | Self::ToolUnpinned
                 | Self::ToolRefused
+                | Self::NonceReused
+                | Self::NonceBeforeStart
         )
     }
 }

@@ -43,6 +43,7 @@ impl Host for NativeHost {
                     let config =
                         Config::from_json(document.as_bytes()).map_err(|errors| anyhow!("{}: {errors}", run.name()))?;
                     let pipeline = Rc::new(config.pipeline("meshward", &|_| None).map_err(|error| anyhow!("{error}"))?);
+                    pipeline.start(&Surroundings::new(Vec::new(), &store));
                     pipelines.insert(document, Rc::clone(&pipeline));
                     pipeline
                 }
@@ -83,11 +84,7 @@ impl One {
     fn new(pipeline: Rc<Pipeline>, run: &Run<'_>, store: &Store) -> Self {
         Self {
             exchange: Exchange::new(pipeline),
-            world: Surroundings {
-                properties: run.case.caller.properties(&run.case.request),
-                store: Rc::clone(store),
-                chance: Cell::new(0),
-            },
+            world: Surroundings::new(run.case.caller.properties(&run.case.request), store),
             seen: Observed::default(),
             counted: Vec::new(),
             replied: false,
@@ -301,6 +298,12 @@ struct Surroundings {
 
 /// The store that all exchanges share: values and their versions, which begin at 1.
 type Store = Rc<RefCell<BTreeMap<String, (Vec<u8>, u32)>>>;
+
+impl Surroundings {
+    fn new(properties: Vec<Property>, store: &Store) -> Self {
+        Self { properties, store: Rc::clone(store), chance: Cell::new(0) }
+    }
+}
 
 impl World for Surroundings {
     fn now(&self) -> u64 {

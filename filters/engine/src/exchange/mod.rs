@@ -76,6 +76,13 @@ impl Pipeline {
         }
     }
 
+    /// Tells the stages that exchanges are to come. To be called once, when the configuration is loaded.
+    pub fn start(&self, host: &dyn Host) {
+        for stage in &self.stages {
+            stage.start(host);
+        }
+    }
+
     /// The same, with one more observer. Responses are then read at least to know of them.
     #[must_use]
     pub fn observed_by(mut self, observer: Box<dyn Observer>) -> Self {

@@ -11,27 +11,18 @@ use meshward_identity::{Identity, Wanted};
 use meshward_wire::refusal::Reason;
 
 use crate::binding::{Attribute, bind};
-use crate::config::{ReplayConfig, SessionsConfig};
+use crate::config::SessionsConfig;
 use crate::key::Environment;
 use crate::seal::{Broken, SealKey, open};
+use crate::stages::ReplayError;
 
 /// The field that carries a session's id (MCP 2025-11-25, basic, transports, Session Management).
 const SESSION: &str = "mcp-session-id";
 /// The longest id, in bytes.
 const MOST_SESSION_BYTES: usize = 1024;
 
-/// Why there is no stage.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("replay.{path}: {message}")]
-pub struct ReplayError {
-    /// The value, as a path below `replay`.
-    pub path: String,
-    /// What is wrong, and what to do.
-    pub message: String,
-}
-
 /// Binds sessions to who opened them.
-pub struct ReplayStage {
+pub struct SessionsStage {
     shared: Rc<Shared>,
 }
 
@@ -45,23 +36,19 @@ struct Shared {
     identity: Identity,
 }
 
-impl fmt::Debug for ReplayStage {
+impl fmt::Debug for SessionsStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReplayStage").field("bound_to", &self.shared.bound_to).finish_non_exhaustive()
+        f.debug_struct("SessionsStage").field("bound_to", &self.shared.bound_to).finish_non_exhaustive()
     }
 }
 
-impl ReplayStage {
-    /// A stage for a section of the configuration that has no faults. `None`: the section turns nothing on.
+impl SessionsStage {
+    /// A stage for a section of the configuration that has no faults.
     ///
     /// # Errors
     /// A key that the environment does not have.
-    pub fn new(
-        config: &ReplayConfig,
-        identity: Identity,
-        environment: Environment<'_>,
-    ) -> Result<Option<Self>, ReplayError> {
-        let Some(SessionsConfig { mode, bound_to, keys }) = &config.sessions else { return Ok(None) };
+    pub fn new(config: &SessionsConfig, identity: Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
+        let SessionsConfig { mode, bound_to, keys } = config;
         let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
         let bound_to = bound_to.iter().map(|name| Attribute::parse(name)).collect::<Result<Vec<_>, _>>();
         let bound_to = bound_to.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
@@ -75,11 +62,11 @@ impl ReplayStage {
             keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
         let wanted = bound_to.iter().fold(Wanted::default(), |wanted, attribute| attribute.want(wanted));
         let shared = Shared { mode: *mode, bound_to, wanted, sealing, keys, identity };
-        Ok(Some(Self { shared: Rc::new(shared) }))
+        Ok(Self { shared: Rc::new(shared) })
     }
 }
 
-impl Stage for ReplayStage {
+impl Stage for SessionsStage {
     fn name(&self) -> &'static str {
         "replay"
     }
@@ -98,18 +85,18 @@ impl Stage for ReplayStage {
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(ReplayExchange { shared: Rc::clone(&self.shared), caller: None })
+        Box::new(SessionsExchange { shared: Rc::clone(&self.shared), caller: None })
     }
 }
 
 /// The stage's part in one exchange.
-struct ReplayExchange {
+struct SessionsExchange {
     shared: Rc<Shared>,
     /// What of the caller is bound, once it was looked at.
     caller: Option<Vec<u8>>,
 }
 
-impl ReplayExchange {
+impl SessionsExchange {
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
         let shared = &self.shared;
         self.caller.get_or_insert_with(|| bind(&shared.bound_to, &shared.identity.caller(shared.wanted, host), headers))
@@ -122,7 +109,7 @@ fn id(value: &[u8]) -> Option<&str> {
     if is_id { std::str::from_utf8(value).ok() } else { None }
 }
 
-impl StageExchange for ReplayExchange {
+impl StageExchange for SessionsExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
         let mut presented = head.taken_for(SESSION);
         let Some((name, first)) = presented.next() else { return HeadVerdict::Pass };
