@@ -25,6 +25,7 @@ mod input;
 mod media;
 mod mode;
 mod observer;
+mod period;
 mod report;
 mod series;
 mod sessions;
@@ -44,6 +45,7 @@ pub use host::{Host, StoreError};
 pub use input::Input;
 pub use mode::Mode;
 pub use observer::{ExchangeObserver, Moment, Observer, View};
+pub use period::Period;
 pub use report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
     is_failure,

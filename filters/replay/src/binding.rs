@@ -1,7 +1,7 @@
-//! What of a caller a session belongs to.
+//! Whose something is: what of a caller it belongs to.
 
-use meshward_engine::KeptHeaders;
-use meshward_identity::{Caller, Wanted};
+use meshward_engine::{HeaderDemand, Host, KeptHeaders};
+use meshward_identity::{Caller, Identity, Wanted};
 use serde_json::Value;
 
 /// Something about a caller.
@@ -59,6 +59,80 @@ impl Attribute {
             Self::Header(name) => headers.text(name).map(|value| value.into_owned()),
         }
     }
+}
+
+/// The most attributes: each costs something in every request.
+pub(crate) const MOST_ATTRIBUTES: usize = 16;
+
+/// The certificate, and the token by who issued it and whom it speaks of.
+pub(crate) fn usual_attributes() -> Vec<String> {
+    ["peer", "jwt.iss", "jwt.sub"].map(str::to_owned).to_vec()
+}
+
+/// Says who owns what a caller has.
+#[derive(Debug, Clone)]
+pub(crate) struct Owners {
+    attributes: Vec<Attribute>,
+    wanted: Wanted,
+    identity: Identity,
+}
+
+impl Owners {
+    /// Owners by these attributes.
+    ///
+    /// # Errors
+    /// What is wrong with one of them.
+    pub(crate) fn new(names: &[String], identity: Identity) -> Result<Self, &'static str> {
+        let attributes = names.iter().map(|name| Attribute::parse(name)).collect::<Result<Vec<_>, _>>()?;
+        let wanted = attributes.iter().fold(Wanted::default(), |wanted, attribute| attribute.want(wanted));
+        Ok(Self { attributes, wanted, identity })
+    }
+
+    /// The header fields that tell them apart.
+    pub(crate) fn headers(&self) -> Vec<String> {
+        let headers = self.attributes.iter().filter_map(|attribute| match attribute {
+            Attribute::Header(name) => Some(name.clone()),
+            _ => None,
+        });
+        headers.collect()
+    }
+
+    /// The caller, in bytes that no other caller's are.
+    pub(crate) fn owner(&self, host: &dyn Host, headers: &KeptHeaders) -> Vec<u8> {
+        bind(&self.attributes, &self.identity.caller(self.wanted, host), headers)
+    }
+}
+
+/// The demand for these header fields, by their names in lower case.
+pub(crate) fn demand(names: Vec<String>) -> HeaderDemand {
+    if names.is_empty() { HeaderDemand::None } else { HeaderDemand::Named(names) }
+}
+
+/// What is wrong with the names of attributes, by paths below their list. `trusted`: the trusted headers.
+pub(crate) fn faults(names: &[String], trusted: &[String]) -> Vec<(String, String)> {
+    let mut faults = Vec::new();
+    if names.is_empty() {
+        let message = "what belongs to nobody is not bound: name `peer`, or a claim such as `jwt.sub`";
+        faults.push((String::new(), message.to_owned()));
+    }
+    if names.len() > MOST_ATTRIBUTES {
+        faults.push((String::new(), format!("at most {MOST_ATTRIBUTES}")));
+    }
+    for (index, name) in names.iter().enumerate() {
+        let path = format!("[{index}]");
+        match Attribute::parse(name) {
+            Err(message) => faults.push((path, message.to_owned())),
+            Ok(Attribute::Header(name)) if !trusted.iter().any(|known| known.eq_ignore_ascii_case(&name)) => {
+                let message = format!("`{name}` is no trusted header: add it to `identity.trusted_headers`");
+                faults.push((path, message));
+            }
+            Ok(_) if names.iter().take(index).any(|earlier| earlier == name) => {
+                faults.push((path, "this is named twice".to_owned()));
+            }
+            Ok(_) => {}
+        }
+    }
+    faults
 }
 
 /// What a caller has of the attributes, in bytes that no other caller's are: each attribute with a byte that tells whether

@@ -3,7 +3,7 @@
 use meshward_engine::Mode;
 use serde::Deserialize;
 
-use crate::binding::Attribute;
+use crate::binding::{self, usual_attributes};
 use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
 
@@ -67,14 +67,6 @@ pub struct SessionsConfig {
     pub keys: Vec<KeyConfig>,
 }
 
-/// The certificate, and the token by who issued it and whom it speaks of.
-fn usual_attributes() -> Vec<String> {
-    ["peer", "jwt.iss", "jwt.sub"].map(str::to_owned).to_vec()
-}
-
-/// The most attributes and keys: each costs something in every request.
-const MOST: usize = 16;
-
 impl ReplayConfig {
     /// The environment variables that have its keys.
     pub fn environment(&self) -> impl Iterator<Item = &str> {
@@ -102,33 +94,11 @@ impl SessionsConfig {
     fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
         let Self { bound_to, keys, .. } = self;
         let mut faults = Vec::new();
-        if bound_to.is_empty() {
-            faults.push((
-                "sessions.bound_to".to_owned(),
-                "sessions that belong to nobody are not bound: name `peer`, or a claim such as `jwt.sub`".to_owned(),
-            ));
-        }
-        for (path, length) in [("sessions.bound_to", bound_to.len()), ("sessions.keys", keys.len())] {
-            if length > MOST {
-                faults.push((path.to_owned(), format!("at most {MOST}")));
-            }
-        }
-        for (index, name) in bound_to.iter().enumerate() {
-            let path = format!("sessions.bound_to[{index}]");
-            match Attribute::parse(name) {
-                Err(message) => faults.push((path, message.to_owned())),
-                Ok(Attribute::Header(name)) if !trusted.iter().any(|known| known.eq_ignore_ascii_case(&name)) => {
-                    let message = format!("`{name}` is no trusted header: add it to `identity.trusted_headers`");
-                    faults.push((path, message));
-                }
-                Ok(_) if bound_to.iter().take(index).any(|earlier| earlier == name) => {
-                    faults.push((path, "this is named twice".to_owned()));
-                }
-                Ok(_) => {}
-            }
-        }
-        let keys = key::faults(keys).into_iter();
-        faults.extend(keys.map(|(path, message)| (format!("sessions.keys{path}"), message)));
+        let mut add = |list: &str, below: Vec<(String, String)>| {
+            faults.extend(below.into_iter().map(|(path, message)| (format!("sessions.{list}{path}"), message)));
+        };
+        add("bound_to", binding::faults(bound_to, trusted));
+        add("keys", key::faults(keys));
         faults
     }
 }

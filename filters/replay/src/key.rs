@@ -50,6 +50,8 @@ impl fmt::Debug for Secret {
     }
 }
 
+/// The most keys: each is tried by its name.
+const MOST_KEYS: usize = 16;
 /// The longest name of a key.
 const MOST_ID_BYTES: usize = 32;
 /// As long as what SHA-256 gives (RFC 2104, section 3).
@@ -96,6 +98,9 @@ impl KeyConfig {
 /// What is wrong with keys, by paths below their list.
 pub(crate) fn faults(keys: &[KeyConfig]) -> Vec<(String, String)> {
     let mut faults = Vec::new();
+    if keys.len() > MOST_KEYS {
+        faults.push((String::new(), format!("at most {MOST_KEYS}")));
+    }
     if keys.is_empty() {
         faults.push((String::new(), "name a key: `{ id: \"1\", env: MESHWARD_KEY }`".to_owned()));
     }

@@ -7,10 +7,10 @@ use meshward_engine::{
     Call, Decision, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders, Level, Mode, Scope, Stage,
     StageExchange, Verdict,
 };
-use meshward_identity::{Identity, Wanted};
+use meshward_identity::Identity;
 use meshward_wire::refusal::Reason;
 
-use crate::binding::{Attribute, bind};
+use crate::binding::{Owners, demand};
 use crate::config::SessionsConfig;
 use crate::key::Environment;
 use crate::seal::{Broken, SealKey, open};
@@ -28,17 +28,15 @@ pub struct SessionsStage {
 
 struct Shared {
     mode: Mode,
-    bound_to: Vec<Attribute>,
-    wanted: Wanted,
+    owners: Owners,
     sealing: SealKey,
     /// The sealing one first.
     keys: Vec<SealKey>,
-    identity: Identity,
 }
 
 impl fmt::Debug for SessionsStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionsStage").field("bound_to", &self.shared.bound_to).finish_non_exhaustive()
+        f.debug_struct("SessionsStage").field("owners", &self.shared.owners).finish_non_exhaustive()
     }
 }
 
@@ -50,8 +48,8 @@ impl SessionsStage {
     pub fn new(config: &SessionsConfig, identity: Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
         let SessionsConfig { mode, bound_to, keys } = config;
         let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
-        let bound_to = bound_to.iter().map(|name| Attribute::parse(name)).collect::<Result<Vec<_>, _>>();
-        let bound_to = bound_to.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
+        let owners = Owners::new(bound_to, identity);
+        let owners = owners.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
         let key = |(index, key): (usize, &crate::key::KeyConfig)| {
             let wrong = |message: &str| fault(format!("sessions.keys[{index}]"), message);
             let bytes = key.resolve(environment).map_err(|message| wrong(&message))?;
@@ -60,8 +58,7 @@ impl SessionsStage {
         let keys = keys.iter().enumerate().map(key).collect::<Result<Vec<_>, _>>()?;
         let sealing =
             keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
-        let wanted = bound_to.iter().fold(Wanted::default(), |wanted, attribute| attribute.want(wanted));
-        let shared = Shared { mode: *mode, bound_to, wanted, sealing, keys, identity };
+        let shared = Shared { mode: *mode, owners, sealing, keys };
         Ok(Self { shared: Rc::new(shared) })
     }
 }
@@ -76,12 +73,7 @@ impl Stage for SessionsStage {
     }
 
     fn headers(&self) -> HeaderDemand {
-        let headers = self.shared.bound_to.iter().filter_map(|attribute| match attribute {
-            Attribute::Header(name) => Some(name.clone()),
-            _ => None,
-        });
-        let named: Vec<_> = headers.collect();
-        if named.is_empty() { HeaderDemand::None } else { HeaderDemand::Named(named) }
+        demand(self.shared.owners.headers())
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
@@ -98,8 +90,7 @@ struct SessionsExchange {
 
 impl SessionsExchange {
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
-        let shared = &self.shared;
-        self.caller.get_or_insert_with(|| bind(&shared.bound_to, &shared.identity.caller(shared.wanted, host), headers))
+        self.caller.get_or_insert_with(|| self.shared.owners.owner(host, headers))
     }
 }
 

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::case::Case;
+use super::case::{Case, Http, Mode};
+use super::chosen;
 use super::format::CaseSpec;
 
 /// The folder of the cases.
@@ -31,16 +32,25 @@ pub fn load(folder: &Path) -> Result<Vec<Case>> {
     let mut errors = Vec::new();
     for file in files {
         let name = file.strip_prefix(folder).unwrap_or(&file).with_extension("").display().to_string();
-        match read(&file).and_then(|document| split(&name, document)) {
-            Ok(documents) => {
-                for (name, document) in documents {
-                    match resolve(name.clone(), &file, document, &configs) {
-                        Ok(case) => cases.push(case),
-                        Err(error) => errors.push(format!("{name}: {error:#}")),
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => chosen::at_present(&text),
+            Err(error) => {
+                errors.push(format!("{name}: {error:#}"));
+                continue;
+            }
+        };
+        for (name, file, document) in played(&name, &file, &text) {
+            match document.and_then(|document| split(&name, document)) {
+                Ok(documents) => {
+                    for (name, document) in documents {
+                        match resolve(name.clone(), &file, document, &configs) {
+                            Ok(case) => cases.push(case),
+                            Err(error) => errors.push(format!("{name}: {error:#}")),
+                        }
                     }
                 }
+                Err(error) => errors.push(format!("{name}: {error:#}")),
             }
-            Err(error) => errors.push(format!("{name}: {error:#}")),
         }
     }
     let mut seen = std::collections::BTreeSet::new();
@@ -58,9 +68,27 @@ fn entries(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-fn read(file: &Path) -> Result<Map<String, Value>> {
-    let text = std::fs::read_to_string(file)?;
-    match serde_saphyr::from_str(&text)? {
+/// A file as it is played: its name, its place, and what it says.
+type Played = (String, PathBuf, Result<Map<String, Value>>);
+
+/// A file once for all modes and protocols, or once for each where it differs.
+fn played(name: &str, file: &Path, text: &str) -> Vec<Played> {
+    if !chosen::differs_by_run(text) {
+        return vec![(name.to_owned(), file.to_owned(), parse(text))];
+    }
+    let play = |(mode, http, run)| {
+        let document = parse(&chosen::for_run(text, run)).map(|mut document| {
+            document.insert("modes".to_owned(), json!([if mode == Mode::Hold { "hold" } else { "no_hold" }]));
+            document.insert("http".to_owned(), json!([if http == Http::One { 1 } else { 2 }]));
+            document
+        });
+        (format!("{name} {run}"), file.with_file_name(format!("{name} {run}")), document)
+    };
+    chosen::PLACES.into_iter().map(play).collect()
+}
+
+fn parse(text: &str) -> Result<Map<String, Value>> {
+    match serde_saphyr::from_str(text)? {
         Value::Object(members) => Ok(members),
         _ => bail!("not a mapping"),
     }
@@ -70,7 +98,8 @@ fn configs(folder: &Path) -> Result<BTreeMap<String, Value>> {
     let mut configs = BTreeMap::new();
     for file in entries(folder)? {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        let document = read(&file).with_context(|| file.display().to_string())?;
+        let text = std::fs::read_to_string(&file)?;
+        let document = parse(&text).with_context(|| file.display().to_string())?;
         configs.insert(name, Value::Object(document));
     }
     Ok(configs)

@@ -6,6 +6,7 @@
 mod body;
 pub mod caller;
 pub mod case;
+mod chosen;
 mod counts;
 pub mod cut;
 pub mod envoy;

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::rc::Rc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::{Result, anyhow};
 use meshward::Config;
@@ -287,7 +288,7 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
     }
 }
 
-/// A world without time, and with the same chance each time; but it knows the caller, and what others have left in the store.
+/// A world with the system's time, and with the same chance each time; it knows the caller, and what others have left in the store.
 #[derive(Debug)]
 struct Surroundings {
     properties: Vec<Property>,
@@ -307,7 +308,8 @@ impl Surroundings {
 
 impl World for Surroundings {
     fn now(&self) -> u64 {
-        0
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)
     }
 
     fn random(&self, into: &mut [u8]) -> bool {
