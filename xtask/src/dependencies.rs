@@ -18,7 +18,11 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ("meshward-catalogue", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-guards", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     ("meshward-policy", Some(&["meshward-engine", "meshward-identity", "meshward-wire"])),
-    ("meshward-replay", Some(&["meshward-engine", "meshward-identity", "meshward-ratelimit", "meshward-wire"])),
+    ("meshward-signatures", Some(&[])),
+    (
+        "meshward-replay",
+        Some(&["meshward-engine", "meshward-identity", "meshward-ratelimit", "meshward-signatures", "meshward-wire"]),
+    ),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-metrics", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     (
@@ -33,6 +37,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-policy",
             "meshward-ratelimit",
             "meshward-replay",
+            "meshward-signatures",
             "meshward-trace",
             "meshward-wire",
         ]),
@@ -50,6 +55,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-policy",
             "meshward-ratelimit",
             "meshward-replay",
+            "meshward-signatures",
             "meshward-trace",
             "meshward-wire",
         ]),
