@@ -108,7 +108,6 @@ fn every_reason_has_a_case() -> Result<()> {
         .iter()
         // Our own fault, or the store's: nothing that comes over the wire brings it about.
         .filter(|reason| !matches!(reason, Reason::InternalError | Reason::NoncesFull | Reason::NoncesUnavailable))
-        .filter(|reason| !matches!(reason, Reason::NonceReused | Reason::NonceBeforeStart))
         .map(|reason| reason.name())
         .filter(|name| !told(name))
         .collect();

@@ -1,9 +1,10 @@
 //! The `replay` section of the configuration, as it is written.
 
-use meshward_engine::Mode;
+use meshward_engine::{Mode, Period};
 use serde::Deserialize;
 
 use crate::binding::{self, usual_attributes};
+use crate::field::Field;
 use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
 
@@ -14,9 +15,48 @@ use crate::nonces::LARGEST_CAPACITY;
 pub struct ReplayConfig {
     /// Sessions belong to who opened them. Absent: whoever has the id of a session is in it.
     pub sessions: Option<SessionsConfig>,
+    /// Messages say when they were made, and by which nonce they are unlike all others. Absent: nobody asks.
+    pub freshness: Option<FreshnessConfig>,
     /// How what may be used once is remembered.
     pub nonces: NoncesConfig,
 }
+
+/// What senders say of their messages, so that none passes twice or late. Only who else proves that it is theirs (mTLS between
+/// sender and proxy) makes it worth something: whoever can write a message can write this too.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FreshnessConfig {
+    /// What becomes of a message that was sent before, or long ago, or does not say.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What of a caller tells whose nonces they are, as in `sessions.bound_to`.
+    #[serde(default = "usual_attributes")]
+    pub bound_to: Vec<String>,
+    /// Where the nonce is: up to 256 bytes.
+    #[serde(default)]
+    pub nonce: Option<Field>,
+    /// Where the time is at which the message was made, in seconds since 1970, with or without a fraction.
+    #[serde(default)]
+    pub timestamp: Option<Field>,
+    /// How long after its time a message is accepted; without a time, for how long its nonce is remembered.
+    #[serde(default = "five_minutes")]
+    pub max_age: Period,
+    /// By how much the sender's clock may differ.
+    #[serde(default = "five_seconds")]
+    pub skew: Period,
+}
+
+const fn five_minutes() -> Period {
+    Period::seconds(300)
+}
+
+const fn five_seconds() -> Period {
+    Period::seconds(5)
+}
+
+/// The longest time for which something is remembered: seven days.
+const LONGEST: Period = Period::seconds(7 * 24 * 3600);
 
 /// How what may be used once is remembered: nonces, and whatever else a message carries that no other message does.
 #[derive(Debug, Clone, Deserialize)]
@@ -77,6 +117,7 @@ impl ReplayConfig {
     #[must_use]
     pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
         let mut faults = self.nonces.faults();
+        faults.extend(self.freshness.iter().flat_map(|freshness| freshness.faults(trusted)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
         faults
     }
@@ -87,6 +128,29 @@ impl NoncesConfig {
         let fits = (1..=LARGEST_CAPACITY).contains(&self.capacity);
         let fault = || ("nonces.capacity".to_owned(), format!("between 1 and {LARGEST_CAPACITY}"));
         if fits { Vec::new() } else { vec![fault()] }
+    }
+}
+
+impl FreshnessConfig {
+    fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        if self.nonce.is_none() && self.timestamp.is_none() {
+            let message = "this asks for nothing: name `nonce`, `timestamp`, or both";
+            faults.push(("freshness".to_owned(), message.to_owned()));
+        }
+        for (name, field) in [("nonce", &self.nonce), ("timestamp", &self.timestamp)] {
+            let fault = field.as_ref().and_then(Field::fault);
+            faults.extend(fault.map(|message| (format!("freshness.{name}"), message.to_owned())));
+        }
+        if !(Period::seconds(1)..=LONGEST).contains(&self.max_age) {
+            faults.push(("freshness.max_age".to_owned(), "between 1s and 168h".to_owned()));
+        }
+        if self.skew > LONGEST {
+            faults.push(("freshness.skew".to_owned(), "at most 168h".to_owned()));
+        }
+        let owners = binding::faults(&self.bound_to, trusted).into_iter();
+        faults.extend(owners.map(|(path, message)| (format!("freshness.bound_to{path}"), message)));
+        faults
     }
 }
 

@@ -7,6 +7,8 @@
 
 mod binding;
 mod config;
+mod field;
+mod freshness;
 mod key;
 mod nonces;
 mod seal;
@@ -14,7 +16,9 @@ mod sessions;
 mod stages;
 
 pub use binding::Attribute;
-pub use config::{Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
+pub use config::{FreshnessConfig, Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
+pub use field::Field;
+pub use freshness::FreshnessStage;
 pub use key::{Environment, KeyConfig, Secret};
 pub use nonces::{Nonces, Seen, Window};
 pub use sessions::SessionsStage;

@@ -1,11 +1,19 @@
 //! The section as stages, each with one check, in the order in which they are asked.
 
+use std::rc::Rc;
+
 use meshward_engine::Stage;
 use meshward_identity::Identity;
 
 use crate::config::ReplayConfig;
+use crate::freshness::FreshnessStage;
 use crate::key::Environment;
+use crate::nonces::Nonces;
 use crate::sessions::SessionsStage;
+
+fn fault(path: &str, message: &str) -> ReplayError {
+    ReplayError { path: path.to_owned(), message: message.to_owned() }
+}
 
 /// Why there is no stage.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +39,13 @@ impl ReplayStages {
     /// A key that the environment does not have.
     pub fn new(config: &ReplayConfig, identity: &Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
         let mut stages = Self::default();
+        let nonces = Rc::new(Nonces::new(&config.nonces));
         if let Some(sessions) = &config.sessions {
             stages.first.push(Box::new(SessionsStage::new(sessions, identity.clone(), environment)?));
+        }
+        if let Some(freshness) = &config.freshness {
+            let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces));
+            stages.first.push(Box::new(stage.map_err(|message| fault("freshness.bound_to", message))?));
         }
         Ok(stages)
     }

@@ -159,6 +159,12 @@ reasons! {
     SessionForged, "session_forged", -31404, 404, "This session is not known: initialize a new one";
     /// A session's id that was given to another caller.
     SessionMoved, "session_moved", -31404, 404, "This session is not known: initialize a new one";
+    /// A message that does not say what shows that it is fresh.
+    FreshnessMissing, "freshness_missing", -31400, 400, "A message has to say here, once and well-formed, when it was made, or a nonce";
+    /// A message made too long ago.
+    MessageTooOld, "message_too_old", -31403, 403, "This message is too old: send a new one";
+    /// A message made in the future.
+    MessageFromFuture, "message_from_future", -31403, 403, "This message was made in the future: set the clock";
     /// A nonce for the second time.
     NonceReused, "nonce_reused", -31403, 403, "This message was sent before: send a new one, with a new nonce";
     /// A message from before the nonces are remembered.
@@ -204,6 +210,8 @@ impl Reason {
                 | Self::ToolChanged
                 | Self::ToolUnpinned
                 | Self::ToolRefused
+                | Self::MessageTooOld
+                | Self::MessageFromFuture
                 | Self::NonceReused
                 | Self::NonceBeforeStart
         )

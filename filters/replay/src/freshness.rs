@@ -1,0 +1,192 @@
+//! The stage: messages whose senders say when they were made, and by which nonce they are unlike all others.
+
+use std::rc::Rc;
+
+use meshward_engine::{
+    Call, Decision, HeadVerdict, HeaderDemand, Headers, Host, KeptHeaders, Mode, Scope, Stage, StageExchange, Verdict,
+};
+use meshward_identity::Identity;
+use meshward_wire::json;
+use meshward_wire::message::{Kind, Message};
+use meshward_wire::refusal::Reason;
+
+use crate::binding::{Owners, demand};
+use crate::config::FreshnessConfig;
+use crate::field::Field;
+use crate::nonces::{Nonces, Window};
+
+/// What nonces of this kind are remembered under.
+const SCOPE: &[u8] = b"freshness\0";
+const SECOND: f64 = 1e9;
+
+/// Refuses what was sent before, or long ago.
+#[derive(Debug)]
+pub struct FreshnessStage {
+    shared: Rc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    mode: Mode,
+    owners: Owners,
+    nonce: Option<Field>,
+    timestamp: Option<Field>,
+    /// In nanoseconds.
+    max_age: u64,
+    skew: u64,
+    nonces: Rc<Nonces>,
+}
+
+impl FreshnessStage {
+    /// A stage for a section of the configuration that has no faults.
+    ///
+    /// # Errors
+    /// What is wrong with an attribute of callers.
+    pub fn new(config: &FreshnessConfig, identity: Identity, nonces: Rc<Nonces>) -> Result<Self, &'static str> {
+        let FreshnessConfig { mode, bound_to, nonce, timestamp, max_age, skew } = config;
+        let shared = Shared {
+            mode: *mode,
+            owners: Owners::new(bound_to, identity)?,
+            nonce: nonce.clone(),
+            timestamp: timestamp.clone(),
+            max_age: max_age.nanoseconds(),
+            skew: skew.nanoseconds(),
+            nonces,
+        };
+        Ok(Self { shared: Rc::new(shared) })
+    }
+}
+
+impl Stage for FreshnessStage {
+    fn name(&self) -> &'static str {
+        "freshness"
+    }
+
+    fn headers(&self) -> HeaderDemand {
+        let mut names = self.shared.owners.headers();
+        names.extend(self.shared.fields().filter_map(Field::header));
+        demand(names)
+    }
+
+    fn start(&self, host: &dyn Host) {
+        self.shared.nonces.start(host);
+    }
+
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(FreshnessExchange { shared: Rc::clone(&self.shared), checked: false })
+    }
+}
+
+impl Shared {
+    fn fields(&self) -> impl Iterator<Item = &Field> {
+        self.nonce.iter().chain(&self.timestamp)
+    }
+
+    /// All that is asked for stands in header fields, which speak for a whole request.
+    fn speaks_in_headers(&self) -> bool {
+        self.fields().all(|field| matches!(field, Field::Header(_)))
+    }
+
+    fn check(&self, message: Option<&Message<'_>>, headers: &KeptHeaders, host: &dyn Host) -> Result<(), Reason> {
+        let now = host.now();
+        let window = match &self.timestamp {
+            None => Window { from: None, until: now.saturating_add(self.max_age) },
+            Some(field) => {
+                let created = field.read(message, headers).and_then(|text| nanoseconds(&text));
+                let created = created.ok_or(Reason::FreshnessMissing)?;
+                let window = Window {
+                    from: Some(created.saturating_sub(self.skew)),
+                    until: created.saturating_add(self.max_age).saturating_add(self.skew),
+                };
+                if window.from.is_some_and(|from| now < from) {
+                    return Err(Reason::MessageFromFuture);
+                }
+                if window.until < now {
+                    return Err(Reason::MessageTooOld);
+                }
+                window
+            }
+        };
+        let Some(field) = &self.nonce else { return Ok(()) };
+        let nonce = field.read(message, headers).ok_or(Reason::FreshnessMissing)?;
+        let scope = [SCOPE, &self.owners.owner(host, headers)].concat();
+        self.nonces.accept(host, &scope, nonce.as_bytes(), window)
+    }
+}
+
+/// Seconds since 1970, with or without a fraction. A double is exact to less than a microsecond until 2106.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "it is positive, and what is too large becomes the largest"
+)]
+fn nanoseconds(text: &str) -> Option<u64> {
+    let is_plain =
+        text.bytes().all(|b| b.is_ascii_digit() || b == b'.') && text.starts_with(|c: char| c.is_ascii_digit());
+    let seconds = json::double(text).filter(|_| is_plain)?;
+    Some((seconds * SECOND) as u64)
+}
+
+/// The stage's part in one exchange.
+#[derive(Debug)]
+struct FreshnessExchange {
+    shared: Rc<Shared>,
+    /// The header fields were looked at, which speak for all messages.
+    checked: bool,
+}
+
+impl StageExchange for FreshnessExchange {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
+        // A POST is checked with its message, so that the error has its id; a browser's OPTIONS says nothing of its own.
+        let has_no_message = matches!(head.first(":method"), Some(b"GET" | b"DELETE"));
+        if !has_no_message || !self.shared.speaks_in_headers() {
+            return HeadVerdict::Pass;
+        }
+        let checked = self.shared.check(None, scope.headers, &*scope.host);
+        match (checked.map_err(Decision::new), self.shared.mode) {
+            (Ok(()), _) => HeadVerdict::Pass,
+            (Err(decision), Mode::Enforce) => HeadVerdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => HeadVerdict::Observe(decision),
+        }
+    }
+
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        let in_headers = self.shared.speaks_in_headers();
+        // An answer of the client's has no `params`.
+        let is_asking = matches!(call.message.kind(), Kind::Request | Kind::Notification);
+        if self.checked || !in_headers && !is_asking {
+            return Verdict::Pass;
+        }
+        self.checked = in_headers;
+        let checked = self.shared.check(Some(call.message), scope.headers, &*scope.host);
+        match (checked.map_err(Decision::new), self.shared.mode) {
+            (Ok(()), _) => Verdict::Pass,
+            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_seconds() {
+        for (text, time) in [
+            ("0", Some(0)),
+            ("1763760000", Some(1_763_760_000_000_000_000)),
+            ("1763760000.5", Some(1_763_760_000_500_000_000)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("-1", None),
+            ("+1", None),
+            ("1e9", None),
+            (".5", None),
+            ("1.2.3", None),
+            ("", None),
+            ("2025-11-21T00:00:00Z", None),
+        ] {
+            assert_eq!(nanoseconds(text), time, "{text}");
+        }
+    }
+}
