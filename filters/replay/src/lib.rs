@@ -1,7 +1,9 @@
 //! Stage: a request that was captured, repeated, altered or moved to another caller does not reach the server.
 //!
-//! So far it binds sessions: the id that a client gets is the server's id, sealed to who opened the session
-//! ([`SessionsConfig`]). Nothing is kept, so it holds across proxies and restarts.
+//! - Sessions belong to who opened them: the id that a client gets is the server's id, sealed to its caller ([`SessionsConfig`]).
+//!   Nothing is kept, so it holds across proxies and restarts.
+//! - What may be used once is remembered for all workers of a proxy ([`Nonces`]), and messages that say when they were made and
+//!   which nonce they have are held against it ([`FreshnessConfig`]).
 
 #![forbid(unsafe_code)]
 
