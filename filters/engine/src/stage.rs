@@ -17,6 +17,7 @@ use crate::effect::{Counter, Effect, Effects, HeaderEdit, Level};
 use crate::exchange::Remarks;
 use crate::headers::{HeaderDemand, Headers, KeptHeaders};
 use crate::host::Host;
+use crate::series::Series;
 use crate::trace::TraceId;
 
 /// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
@@ -206,6 +207,11 @@ impl<'a> Scope<'a> {
             remarks.counted(counter, by);
         }
         self.effects.push(Effect::Count { counter, by });
+    }
+
+    /// Adds to a series of the stage's own.
+    pub fn measure(&mut self, series: &Rc<Series>, by: u64) {
+        self.effects.push(Effect::Measure { series: Rc::clone(series), by: i64::try_from(by).unwrap_or(i64::MAX) });
     }
 
     /// Tells observers by which rule the message at hand passes.

@@ -1,9 +1,9 @@
-//! Stage: a server's tools are as they were approved.
+//! Stages: a server's tools are as they were approved, and its results give nothing out that they must not.
 //!
 //! Each tool that a server lists is held against its pin: a hash of its definition, from the configuration or remembered
 //! from when the tool was listed first. And it is read for what a person does not see in it: characters that do not show,
 //! text that patterns match, a name that looks like another's. What differs, or says what it should not, is dropped from
-//! lists, and its calls are refused.
+//! lists, and its calls are refused. What the server gives out is searched for secrets and personal data (`results`).
 
 #![forbid(unsafe_code)]
 
@@ -13,6 +13,7 @@ mod digest;
 mod guards;
 mod look;
 mod pins;
+mod results;
 mod stage;
 mod store;
 mod table;
@@ -23,4 +24,5 @@ pub use definitions::{Definitions, DefinitionsConfig, LookalikeRemedy, PatternCo
 pub use digest::{Digest, DigestError};
 pub use guards::Guards;
 pub use pins::Pins;
+pub use results::{ResultAction, ResultPatternConfig, Results, ResultsConfig, ResultsStage};
 pub use stage::GuardsStage;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use meshward_audit::{Audit, AuditConfig, Spans};
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
-use meshward_guards::{Guards, GuardsStage};
+use meshward_guards::{Guards, GuardsStage, Results, ResultsStage};
 use meshward_identity::Identity;
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
@@ -21,7 +21,7 @@ use crate::error::ConfigError;
 /// The root ids the module answers to: all stages, or one.
 pub const ROOT_IDS: [&str; 5] = ["meshward", POLICY, REPLAY, TRACE, METRICS];
 
-/// What calls are held against: the policy, the guards and the catalogue.
+/// What calls and their results are held against: the policy, the guards and the catalogue.
 const POLICY: &str = "meshward.policy";
 /// What belongs to whom.
 const REPLAY: &str = "meshward.replay";
@@ -74,6 +74,11 @@ impl Config {
         if let Some(Err(faults)) = self.guards() {
             for (path, message) in faults {
                 errors.add(&path, message);
+            }
+        }
+        if let Some(Err(faults)) = self.results.as_ref().map(Results::new) {
+            for (path, message) in faults {
+                errors.add(&format!("results.{path}"), message);
             }
         }
         for (path, message) in self.replay.iter().flat_map(|replay| replay.faults(&self.identity.trusted_headers)) {
@@ -233,6 +238,9 @@ impl Config {
         // Behind the policy: whom that refuses learns nothing of what was approved.
         if let Some(guards) = self.guards().filter(|_| runs(POLICY)) {
             stages.push(Box::new(GuardsStage::new(guards.map_err(|_| PipelineError::Invalid)?)));
+        }
+        if let Some(results) = self.results.as_ref().filter(|_| runs(POLICY)) {
+            stages.push(Box::new(ResultsStage::new(Results::new(results).map_err(|_| PipelineError::Invalid)?)));
         }
         let catalogue = self.catalogue.as_ref().map(|catalogue| Catalogue::new(catalogue).map(Rc::new));
         let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;

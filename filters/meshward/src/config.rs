@@ -3,7 +3,7 @@
 use meshward_audit::{AuditConfig, SpansConfig};
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
-use meshward_guards::{DefinitionsConfig, PinsConfig};
+use meshward_guards::{DefinitionsConfig, PinsConfig, ResultsConfig};
 use meshward_identity::IdentityConfig;
 use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
@@ -50,6 +50,9 @@ pub struct Config {
     /// What the definitions of tools may say, approved or not. Absent: anything.
     #[serde(default)]
     pub definitions: Option<DefinitionsConfig>,
+    /// What the server's results and messages may hold. Absent: anything.
+    #[serde(default)]
+    pub results: Option<ResultsConfig>,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,

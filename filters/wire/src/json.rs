@@ -1,11 +1,13 @@
 //! JSON text that was read strictly: spans into it, walks over its containers, its strings and numbers.
 
 pub(crate) mod number;
+mod strings;
 mod walk;
 
 use std::borrow::Cow;
 
 pub use self::number::Number;
+pub use self::strings::{FoundString, Places, Strings, strings};
 pub(crate) use self::walk::Walk;
 pub use self::walk::{Elements, Member, Members, elements, kind, member, members};
 
@@ -92,7 +94,7 @@ pub fn unescape(letters: &str) -> Cow<'_, str> {
 }
 
 /// Likewise, behind what `out` holds.
-pub(crate) fn unescape_into(letters: &str, out: &mut String) {
+pub fn unescape_into(letters: &str, out: &mut String) {
     let mut rest = letters;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         out.push_str(plain);

@@ -173,6 +173,8 @@ reasons! {
     NoncesFull, "nonces_full", -31503, 503, "No more nonces can be remembered: try again later, with a new nonce";
     /// Nobody answers whether a nonce was used.
     NoncesUnavailable, "nonces_unavailable", -31503, 503, "Whether this message was sent before cannot be found out: try again later, with a new nonce";
+    /// A result, or a message of the server, with something that must not leave it.
+    ResultRefused, "result_refused", -31403, 403, "The result holds what may not be given out";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
