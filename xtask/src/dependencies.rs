@@ -62,6 +62,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
     ),
     ("meshward-host-harness", None),
     ("meshward-tests", None),
+    ("meshward-fuzz", None),
     ("xtask", Some(&[])),
 ];
 

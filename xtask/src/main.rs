@@ -1,4 +1,4 @@
-//! The project's commands: `cargo xtask build | test | demo | bench`.
+//! The project's commands: `cargo xtask build | test | demo | bench | fuzz`.
 //!
 //! They need rustup, Python 3 and Node.js; everything else they install themselves, under `target/tools` and
 //! `node_modules`, and say so.
@@ -9,6 +9,7 @@ mod demo;
 mod dependencies;
 mod documents;
 mod envoy_config;
+mod fuzz;
 mod module;
 mod test;
 mod tools;
@@ -38,6 +39,8 @@ enum Command {
     Demo(demo::Args),
     /// Measure plain Envoy, Envoy's own MCP filter and Meshward side by side
     Bench(bench::Args),
+    /// Look for input that breaks the readers, led by coverage; needs a C++ compiler
+    Fuzz(fuzz::Args),
 }
 
 fn main() -> ExitCode {
@@ -58,5 +61,6 @@ fn run(command: Command) -> anyhow::Result<()> {
         Command::Test(args) => test::run(&workspace, &args),
         Command::Demo(args) => demo::run(&workspace, &args),
         Command::Bench(args) => bench::run(&workspace, &args),
+        Command::Fuzz(args) => fuzz::run(&workspace, &args),
     }
 }
