@@ -30,18 +30,18 @@ pub(crate) struct Slot<T> {
     /// It cannot be read.
     malformed: bool,
     pub(crate) value: Option<T>,
-    pub(crate) edit: Edit,
+    /// The place does not say so yet.
+    pub(crate) differs: bool,
 }
 
 impl<T> Default for Slot<T> {
     fn default() -> Self {
-        Self { sent: false, malformed: false, value: None, edit: Edit::Leave }
+        Self { sent: false, malformed: false, value: None, differs: false }
     }
 }
 
 /// What is to be done with what was sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Edit {
+enum Edit {
     Leave,
     Remove,
     Set(String),
@@ -49,31 +49,29 @@ pub(crate) enum Edit {
 
 impl<T> Slot<T> {
     /// What was sent, and what it was read as.
-    fn sent(value: Option<T>) -> Self {
-        let edit = if value.is_some() { Edit::Leave } else { Edit::Remove };
-        Self { sent: true, malformed: value.is_none(), value, edit }
+    const fn sent(value: Option<T>) -> Self {
+        let is_malformed = value.is_none();
+        Self { sent: true, malformed: is_malformed, value, differs: is_malformed }
     }
 
     /// Nothing is to be left of it.
     pub(crate) fn remove(&mut self) {
         self.value = None;
-        self.edit = if self.sent { Edit::Remove } else { Edit::Leave };
+        self.differs = self.sent;
     }
 
-    fn set(&mut self, value: T, text: String) {
+    fn set(&mut self, value: T) {
         self.value = Some(value);
-        self.edit = Edit::Set(text);
+        self.differs = true;
     }
 
     /// Takes the edit out, which is carried out now.
-    fn take(&mut self) -> Edit {
-        let edit = std::mem::replace(&mut self.edit, Edit::Leave);
-        match edit {
-            Edit::Leave => {}
-            Edit::Remove => self.sent = false,
-            Edit::Set(_) => self.sent = true,
+    fn take(&mut self, write: impl FnOnce(&T) -> String) -> Edit {
+        if !std::mem::take(&mut self.differs) {
+            return Edit::Leave;
         }
-        edit
+        self.sent = self.value.is_some();
+        self.value.as_ref().map_or(Edit::Remove, |value| Edit::Set(write(value)))
     }
 }
 
@@ -146,7 +144,7 @@ impl Place {
             None => Slot::sent(None),
             Some(Ok(())) => Slot::sent(Some(list)),
             Some(Err(kept)) if kept.is_empty() => Slot { malformed: false, ..Slot::sent(None) },
-            Some(Err(kept)) => Slot { edit: Edit::Set(kept.clone()), ..Slot::sent(Some(kept)) },
+            Some(Err(kept)) => Slot { differs: true, ..Slot::sent(Some(kept)) },
         };
     }
 
@@ -158,16 +156,16 @@ impl Place {
 
     /// Takes the context of another place.
     pub(crate) fn follow(&mut self, parent: Parent, state: Option<&str>) {
-        self.parent.set(parent, parent.write());
+        self.parent.set(parent);
         match state.map(state::carried).filter(|carried| !carried.is_empty()) {
-            Some(carried) => self.state.set(carried.to_string(), carried.into_owned()),
+            Some(carried) => self.state.set(carried.into_owned()),
             None => self.state.remove(),
         }
     }
 
     /// Takes the baggage of another place.
     pub(crate) fn take_baggage(&mut self, baggage: &str) {
-        self.baggage.set(baggage.to_owned(), baggage.to_owned());
+        self.baggage.set(baggage.to_owned());
     }
 
     /// Nothing is left of what was sent.
@@ -177,21 +175,41 @@ impl Place {
         self.baggage.remove();
     }
 
+    /// Takes the edits out.
+    fn edits(&mut self) -> [(&'static str, Edit); 3] {
+        [
+            (PARENT, self.parent.take(Parent::write)),
+            (STATE, self.state.take(String::clone)),
+            (BAGGAGE, self.baggage.take(String::clone)),
+        ]
+    }
+
+    const fn differs(&self) -> bool {
+        self.parent.differs || self.state.differs || self.baggage.differs
+    }
+
     /// The edits of a request's head.
-    pub(crate) fn head_edits(&mut self) -> impl Iterator<Item = HeaderEdit> {
-        let edits = [(PARENT, self.parent.take()), (STATE, self.state.take()), (BAGGAGE, self.baggage.take())];
-        edits.into_iter().filter_map(|(name, edit)| match edit {
-            Edit::Leave => None,
-            Edit::Remove => Some(HeaderEdit::Remove(name)),
-            Edit::Set(value) => Some(HeaderEdit::Set(name, value.into_bytes())),
-        })
+    pub(crate) fn edit_head(&mut self, mut edit_field: impl FnMut(HeaderEdit)) {
+        if !self.differs() {
+            return;
+        }
+        for (name, edit) in self.edits() {
+            match edit {
+                Edit::Leave => {}
+                Edit::Remove => edit_field(HeaderEdit::Remove(name)),
+                Edit::Set(value) => edit_field(HeaderEdit::Set(name, value.into_bytes())),
+            }
+        }
     }
 
     /// Writes the edits of `params._meta`.
     pub(crate) fn edit_meta(&mut self, message: &Message<'_>, splices: &mut Splices) {
-        let edits = [(PARENT, self.parent.take()), (STATE, self.state.take()), (BAGGAGE, self.baggage.take())];
-        let mut set: Vec<(&str, String)> = Vec::new();
-        for (name, edit) in edits {
+        if !self.differs() {
+            return;
+        }
+        let mut set: [(&str, String); 3] = Default::default();
+        let mut count = 0_usize;
+        for (name, edit) in self.edits() {
             match edit {
                 Edit::Leave => {}
                 Edit::Remove => {
@@ -204,13 +222,16 @@ impl Place {
                 Edit::Set(value) => {
                     let mut quoted = String::with_capacity(value.len().saturating_add(2));
                     json::write_string(&value, &mut quoted);
-                    set.push((name, quoted));
+                    if let Some(member) = set.get_mut(count) {
+                        *member = (name, quoted);
+                        count = count.saturating_add(1);
+                    }
                 }
             }
         }
-        if !set.is_empty() {
-            let members: Vec<_> = set.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            splices.set_meta(message, &members);
+        if count > 0 {
+            let members = set.each_ref().map(|(name, value)| (*name, value.as_str()));
+            splices.set_meta(message, members.get(..count).unwrap_or_default());
         }
     }
 }
@@ -218,8 +239,7 @@ impl Place {
 /// Which of the three a key of `_meta` is.
 fn name_of(text: &str, key: Span) -> Option<&'static str> {
     let letters = key.of(text);
-    let unescaped = json::unescape(letters);
-    [PARENT, STATE, BAGGAGE].into_iter().find(|name| unescaped == *name)
+    [PARENT, STATE, BAGGAGE].into_iter().find(|name| json::writes(letters, name))
 }
 
 /// The field lines of one name.

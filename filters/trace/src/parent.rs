@@ -47,14 +47,11 @@ impl Parent {
 
     /// The value of version 00.
     pub(crate) fn write(&self) -> String {
-        let mut out = String::with_capacity(LENGTH);
-        out.push_str("00-");
-        push_hex(&self.trace_id.0, &mut out);
-        out.push('-');
-        push_hex(&self.span_id, &mut out);
-        out.push('-');
-        push_hex(&[self.flags], &mut out);
-        out
+        let mut letters = *b"00-________________________________-________________-__";
+        put_hex(&self.trace_id.0, letters.get_mut(3..35));
+        put_hex(&self.span_id, letters.get_mut(36..52));
+        put_hex(&[self.flags], letters.get_mut(53..55));
+        String::from_utf8(letters.to_vec()).unwrap_or_default()
     }
 }
 
@@ -84,8 +81,10 @@ const fn digit(letter: u8) -> Option<u8> {
     }
 }
 
-fn push_hex(bytes: &[u8], out: &mut String) {
-    for nibble in bytes.iter().flat_map(|byte| [byte >> 4, byte & 0xf]) {
-        out.push(char::from_digit(u32::from(nibble), 16).unwrap_or_default());
+/// Writes hexadecimal digits in lower case over a place that is twice as long.
+fn put_hex(bytes: &[u8], place: Option<&mut [u8]>) {
+    let letter = |nibble: u8| nibble.wrapping_add(if nibble < 10 { b'0' } else { b'a' - 10 });
+    for (pair, byte) in place.unwrap_or_default().as_chunks_mut::<2>().0.iter_mut().zip(bytes) {
+        *pair = [letter(byte >> 4), letter(byte & 0xf)];
     }
 }

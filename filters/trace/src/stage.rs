@@ -155,9 +155,7 @@ fn count_malformed(place: &'static str, found: &Place, scope: &mut Scope<'_>) {
 
 impl TraceExchange {
     fn edit_head(&mut self, scope: &mut Scope<'_>) {
-        for edit in self.head.head_edits() {
-            scope.edit_request_head(edit);
-        }
+        self.head.edit_head(|edit| scope.edit_request_head(edit));
     }
 }
 

@@ -93,7 +93,18 @@ pub fn unescape(letters: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Likewise, behind what `out` holds.
+/// Whether the letters of a string, as in [`unescape`], write a text.
+#[must_use]
+pub fn writes(letters: &str, text: &str) -> bool {
+    if letters.len() <= text.len() {
+        // An escape has more letters than what it stands for.
+        return letters == text;
+    }
+    let first = letters.as_bytes().first();
+    (first == Some(&b'\\') || first == text.as_bytes().first()) && letters.contains('\\') && unescape(letters) == text
+}
+
+/// What [`unescape`] gives, behind what `out` holds.
 pub fn unescape_into(letters: &str, out: &mut String) {
     let mut rest = letters;
     while let Some((plain, escaped)) = rest.split_once('\\') {
@@ -136,7 +147,9 @@ fn hex4(chars: &mut std::str::Chars<'_>) -> u16 {
 /// Writes a string with its quotes (RFC 8259, section 7).
 pub fn write_string(text: &str, out: &mut String) {
     out.push('"');
-    for c in text.chars() {
+    let (plain, rest) = text.split_at_checked(plain_length(text.as_bytes())).unwrap_or(("", text));
+    out.push_str(plain);
+    for c in rest.chars() {
         match c {
             '"' => out.push_str("\\\""),
             '\\' => out.push_str("\\\\"),

@@ -85,7 +85,9 @@ impl Splices {
         if message.method().is_none() {
             return;
         }
-        let mut missing = String::new();
+        let written = |(key, value): &(&str, &str)| key.len().saturating_add(value.len()).saturating_add(4);
+        // With room for what may go around it.
+        let mut missing = String::with_capacity(members.iter().map(written).sum::<usize>().saturating_add(24));
         for (key, value) in members {
             if let Some(span) = message.meta_value(key) {
                 self.replace(span, value.as_bytes().to_vec());

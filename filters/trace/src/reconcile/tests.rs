@@ -141,7 +141,7 @@ fn vendors_positions_go_with_their_own_parent() {
     let (mut head, mut meta) = (place('H', false), place('M', false));
     meta.state.remove();
     reconcile(Rule::Meta, &mut head, &mut meta, &around, || None);
-    assert_eq!((head.state.value.as_deref(), head.state.edit.clone()), (None, crate::carrier::Edit::Remove));
+    assert_eq!((head.state.value.as_deref(), head.state.differs), (None, true));
     // The proxy's span is of another trace than the head's tracestate.
     let around = Around { proxy_span: parent('S'), ..around };
     let (mut head, mut meta) = (place('H', false), place('-', false));

@@ -8,7 +8,7 @@ use std::borrow::Cow;
 pub use self::known::resembles;
 pub use self::read::{ReadError, Reader};
 use self::read::{SLOTS, Slot};
-use crate::json::{Span, ValueKind, unescape};
+use crate::json::{Span, ValueKind, unescape, writes};
 use crate::scan::{Letters, Value};
 
 /// What a body holds.
@@ -232,7 +232,7 @@ impl<'b> Message<'b> {
     /// The value of one member of `params._meta`.
     #[must_use]
     pub fn meta_value(&self, key: &str) -> Option<Span> {
-        self.members.meta.iter().find(|(name, _)| unescape(name.of(self.text)) == key).map(|(_, value)| *value)
+        self.members.meta.iter().find(|(name, _)| writes(name.of(self.text), key)).map(|(_, value)| *value)
     }
 
     /// `params.protocolVersion`, which `initialize` has.
