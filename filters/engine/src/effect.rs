@@ -5,7 +5,7 @@ use std::rc::Rc;
 use meshward_wire::refusal::Reason;
 
 use crate::callout::Callout;
-use crate::series::Series;
+use crate::series::{Amounts, Series};
 
 /// Whether what arrived may go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -78,6 +78,13 @@ pub enum Effect {
         series: Rc<Series>,
         /// How much; only of a gauge below zero.
         by: i64,
+    },
+    /// Measure several at once.
+    MeasureAll {
+        /// What; no more than there are amounts.
+        series: Rc<[Rc<Series>]>,
+        /// How much of each, in their order.
+        by: Amounts,
     },
     /// Leave a text with the host, under a name, for its access log and its tracer. Envoy: filter state `wasm.<key>`.
     FilterState {

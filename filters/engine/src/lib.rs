@@ -50,7 +50,7 @@ pub use report::{
     AnswerKind, AnswerReport, Decided, HttpMethod, MessageReport, Phase, Report, ResponseReport, Ruling, RulingEffect,
     is_failure,
 };
-pub use series::{MetricKind, Series};
+pub use series::{Amounts, MetricKind, Series};
 pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;

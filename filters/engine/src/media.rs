@@ -1,7 +1,5 @@
 //! Media types and content codings of heads (RFC 9110, section 8.3 and 8.4).
 
-use crate::headers::Headers;
-
 /// What a `content-type` says the content is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Media {
@@ -9,15 +7,8 @@ pub(crate) enum Media {
     Json,
     /// `text/event-stream`.
     EventStream,
-    /// Another type, none, one given twice, or one in another charset.
+    /// Another type, or one in another charset.
     Other,
-}
-
-/// Reads the one `content-type`.
-pub(crate) fn media(headers: Headers<'_>) -> Media {
-    let mut values = headers.all("content-type");
-    let (Some(value), None) = (values.next(), values.next()) else { return Media::Other };
-    of(value)
 }
 
 /// Reads a `content-type`. RFC 9110 allows any case of the type and of parameter names; MCP is UTF-8 only.
@@ -50,11 +41,6 @@ pub(crate) fn of(value: &[u8]) -> Media {
     media
 }
 
-/// Whether the content is as it is: no `content-encoding`, or only `identity`.
-pub(crate) fn is_identity(headers: Headers<'_>) -> bool {
-    headers.all("content-encoding").all(names_identity)
-}
-
 /// Whether a `content-encoding` names nothing else.
 pub(crate) fn names_identity(value: &[u8]) -> bool {
     value.split(|b| *b == b',').all(|coding| {
@@ -67,11 +53,6 @@ pub(crate) fn names_identity(value: &[u8]) -> bool {
 mod tests {
     use super::*;
 
-    fn of(values: &[&str]) -> Media {
-        let lines: Vec<_> = values.iter().map(|v| (&b"content-type"[..], v.as_bytes())).collect();
-        media(Headers::new(&lines))
-    }
-
     #[test]
     fn reads_media_types_as_rfc_9110_writes_them() {
         for value in [
@@ -82,9 +63,9 @@ mod tests {
             "application/json ; Charset=\"UTF-8\"",
             "application/json; profile=x",
         ] {
-            assert_eq!(of(&[value]), Media::Json, "{value}");
+            assert_eq!(of(value.as_bytes()), Media::Json, "{value}");
         }
-        assert_eq!(of(&["text/event-stream; charset=utf-8"]), Media::EventStream);
+        assert_eq!(of(b"text/event-stream; charset=utf-8"), Media::EventStream);
         for value in [
             "",
             "text/plain",
@@ -95,10 +76,8 @@ mod tests {
             "application/json;charset=utf-16",
             "application/json;charset=utf-7",
         ] {
-            assert_eq!(of(&[value]), Media::Other, "{value}");
+            assert_eq!(of(value.as_bytes()), Media::Other, "{value}");
         }
-        assert_eq!(of(&[]), Media::Other);
-        assert_eq!(of(&["application/json", "application/json"]), Media::Other);
     }
 
     #[test]
@@ -106,9 +85,7 @@ mod tests {
         for (value, identity) in
             [("", true), ("identity", true), ("Identity", true), ("gzip", false), ("identity, br", false)]
         {
-            let lines = [(&b"content-encoding"[..], value.as_bytes())];
-            assert_eq!(is_identity(Headers::new(&lines)), identity, "{value}");
+            assert_eq!(names_identity(value.as_bytes()), identity, "{value}");
         }
-        assert!(is_identity(Headers::new(&[])));
     }
 }

@@ -9,7 +9,7 @@ use crate::effect::{Effect, Effects, Level};
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::report::{MessageReport, Report};
-use crate::series::Series;
+use crate::series::{Amounts, Series};
 use crate::stage::Call;
 
 /// Metrics, or the audit record. It is shared by all exchanges of a worker; what it keeps of one is in the
@@ -23,6 +23,11 @@ pub trait Observer {
     /// Whether it reads [`Report::decided`]: a clock is read for it.
     fn times_decisions(&self) -> bool {
         false
+    }
+
+    /// Whether it reads [`MessageReport::target`] and [`MessageReport::client`]: texts are copied for them.
+    fn reads_names(&self) -> bool {
+        true
     }
 
     /// Its part in one exchange.
@@ -94,6 +99,11 @@ impl<'a> View<'a> {
     /// Measures.
     pub fn measure(&mut self, series: Rc<Series>, by: i64) {
         self.effects.push(Effect::Measure { series, by });
+    }
+
+    /// Measures several at once.
+    pub fn measure_all(&mut self, series: Rc<[Rc<Series>]>, by: Amounts) {
+        self.effects.push(Effect::MeasureAll { series, by });
     }
 
     /// Leaves a text with the host, under a name, for its access log and its tracer.

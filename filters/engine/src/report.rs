@@ -69,7 +69,7 @@ pub struct MessageReport {
     pub method: Option<&'static Method>,
     /// Its method, where MCP does not know it: as the client wrote it, so of any length up to the reader's bound.
     pub other_method: Option<String>,
-    /// What it is about.
+    /// What it is about, where an observer wants to know by name ([`crate::Observer::reads_names`]).
     pub target: Option<Target<'static>>,
     /// The id it has, or the one it answers.
     pub id: Option<OwnedId>,
@@ -77,7 +77,7 @@ pub struct MessageReport {
     pub revision: Option<Revision>,
     /// The trace it belongs to, where a stage looks at that.
     pub trace_id: Option<TraceId>,
-    /// The client's name for itself, where the message says it.
+    /// The client's name for itself, where the message says it and an observer wants to know.
     pub client: Option<String>,
     /// The decision. In a batch a later message can still turn `Allowed` into `Denied(BatchRefused)`.
     pub decision: Decided,

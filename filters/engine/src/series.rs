@@ -30,6 +30,9 @@ impl PartialEq for Series {
 
 impl Eq for Series {}
 
+/// How much of each of several series that are measured together.
+pub type Amounts = [i64; 8];
+
 /// The longest value of a label, in bytes; what is longer is cut.
 const MAX_VALUE_BYTES: usize = 128;
 

@@ -49,7 +49,7 @@ pub(crate) enum Key {
 
 impl Key {
     /// How many there are.
-    const COUNT: usize = Self::Sender as usize + 1;
+    pub(crate) const COUNT: usize = Self::Sender as usize + 1;
 
     /// Its name in a series.
     pub(crate) const fn name(self) -> &'static str {
@@ -166,10 +166,19 @@ pub(crate) struct Labels([Option<Value>; Key::COUNT]);
 impl Labels {
     /// The same with one value more.
     pub(crate) fn with(mut self, key: Key, value: Option<Value>) -> Self {
+        self.set(key, value);
+        self
+    }
+
+    pub(crate) fn set(&mut self, key: Key, value: Option<Value>) {
         if let Some(place) = self.0.get_mut(key as usize) {
             *place = value;
         }
-        self
+    }
+
+    /// All values as numbers, 0 where there is none.
+    pub(crate) fn codes(&self) -> [Code; Key::COUNT] {
+        self.0.map(|value| value.map_or(0, Value::code))
     }
 
     /// A value.

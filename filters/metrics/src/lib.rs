@@ -14,6 +14,7 @@ mod metric;
 mod observer;
 mod outcome;
 mod registry;
+mod together;
 mod vocabulary;
 
 pub use config::{Fault, MetricsConfig};

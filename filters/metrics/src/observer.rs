@@ -14,6 +14,7 @@ use crate::label::{Key, Labels, OTHER, Value, Word};
 use crate::metric::Metric;
 use crate::outcome;
 use crate::registry::Registry;
+use crate::together::Measurement;
 use crate::vocabulary::{NameKind, Vocabulary};
 
 /// When sessions began.
@@ -36,8 +37,10 @@ struct Shared {
 #[derive(Debug)]
 struct MetricsExchange {
     shared: Rc<Shared>,
-    /// What the messages name, each a value of a label.
-    targets: Vec<Named>,
+    /// What the first message names, a value of a label.
+    first: Named,
+    /// What the others name.
+    others: Vec<Named>,
     /// It has been counted among the open streams.
     is_open: bool,
 }
@@ -76,24 +79,36 @@ impl Observer for Metrics {
         HeaderDemand::None
     }
 
+    fn reads_names(&self) -> bool {
+        false
+    }
+
     fn open(&self) -> Box<dyn ExchangeObserver> {
-        Box::new(MetricsExchange { shared: Rc::clone(&self.shared), targets: Vec::new(), is_open: false })
+        Box::new(MetricsExchange {
+            shared: Rc::clone(&self.shared),
+            first: Named::default(),
+            others: Vec::new(),
+            is_open: false,
+        })
     }
 }
 
 impl ExchangeObserver for MetricsExchange {
     fn see(&mut self, moment: &Moment<'_>, report: &Report, view: &mut View<'_>) {
         match moment {
-            Moment::Decided { index, .. } => {
-                let target = report.messages.get(*index).and_then(|message| message.target.as_ref());
-                let named = target.map(|target| self.shared.named(target, view)).unwrap_or_default();
-                self.targets.push(named);
+            Moment::Decided { index, call } => {
+                let named = call.map(|call| self.shared.named(&call.target, view)).unwrap_or_default();
+                match index {
+                    0 => self.first = named,
+                    _ => self.others.push(named),
+                }
             }
             Moment::ResponseStarted => self.response_started(report, view),
             Moment::Answered { .. } => {}
             Moment::ServerRequest { report: message, .. } => {
-                let labels = self.shared.endpoint(report).with(Key::Method, method(message));
-                self.shared.measure(view, Metric::ServerRequests, &self.shared.decided(labels, message), 1);
+                let mut labels = self.shared.endpoint(report).with(Key::Method, method(message));
+                self.shared.decided(&mut labels, message);
+                self.shared.measure(view, Metric::ServerRequests, &labels, 1);
             }
             Moment::Ended => self.ended(report, view),
         }
@@ -122,21 +137,23 @@ impl MetricsExchange {
             shared.measure(view, Metric::OpenStreams, &Labels::default(), -1);
         }
         let endpoint = shared.endpoint(report);
-        for (number, message) in report.messages.iter().enumerate() {
-            let Named { tool, prompt } = self.targets.get(number).copied().unwrap_or_default();
-            let about = endpoint.with(Key::Method, method(message)).with(Key::Tool, tool).with(Key::Prompt, prompt);
-            shared.message(report, message, about, view);
-        }
-        let about = endpoint.with(Key::Method, report.messages.first().and_then(method));
-        if report.request_bytes > 0 {
-            shared.measure(view, Metric::RequestSize, &about, fits(report.request_bytes));
-        }
         let response = &report.response;
-        if response.status.is_some() {
-            shared.measure(view, Metric::ResponseSize, &about, fits(response.bytes));
+        let mut messages = report.messages.iter().zip(std::iter::once(&self.first).chain(&self.others));
+        let mut first = shared.message(report, endpoint, messages.next());
+        first.request_size = (report.request_bytes > 0).then_some(fits(report.request_bytes));
+        first.response_size = response.status.map(|_| fits(response.bytes));
+        first.parsed_bytes = (report.parsed_bytes > 0).then_some(fits(report.parsed_bytes));
+        first.exchange = Some(match report.outcome {
+            Outcome::Allowed | Outcome::Passed => Word::Allowed,
+            Outcome::Denied(_) => Word::Denied,
+            Outcome::Failed | Outcome::Open => Word::Failed,
+        });
+        shared.measure_all(view, &first);
+        for message in messages {
+            shared.measure_all(view, &shared.message(report, endpoint, Some(message)));
         }
         if let Some(at) = response.first_event {
-            shared.measure(view, Metric::TimeToFirstEvent, &about, milliseconds(report.started, at));
+            shared.measure(view, Metric::TimeToFirstEvent, &first.labels, milliseconds(report.started, at));
         }
         let sent = |name: &str| {
             let is = |message: &&MessageReport| message.method.is_some_and(|method| method.name == name);
@@ -153,42 +170,38 @@ impl MetricsExchange {
             }
         }
         shared.count(view, Metric::Events, &endpoint, response.events);
-        shared.count(view, Metric::ParsedBytes, &endpoint, report.parsed_bytes);
-        let outcome = match report.outcome {
-            Outcome::Allowed | Outcome::Passed => Word::Allowed,
-            Outcome::Denied(_) => Word::Denied,
-            Outcome::Failed | Outcome::Open => Word::Failed,
-        };
-        shared.measure(view, Metric::Exchanges, &endpoint.with(Key::Outcome, Some(Value::Word(outcome))), 1);
         shared.end_session(report, endpoint, view);
     }
 }
 
 impl Shared {
-    /// Measures what there is to measure of one message.
-    fn message(&self, report: &Report, message: &MessageReport, about: Labels, view: &mut View<'_>) {
-        self.measure(view, Metric::Decisions, &self.decided(about, message), 1);
-        if !message.is_request() {
-            return;
+    /// What there is to measure of one message; without one, what there is to measure all the same.
+    fn message(&self, report: &Report, endpoint: Labels, message: Option<(&MessageReport, &Named)>) -> Measurement {
+        let mut measurement = Measurement { labels: endpoint, ..Measurement::default() };
+        let Some((message, named)) = message else { return measurement };
+        let labels = &mut measurement.labels;
+        labels.set(Key::Method, method(message));
+        labels.set(Key::Tool, named.tool);
+        labels.set(Key::Prompt, named.prompt);
+        self.decided(labels, message);
+        measurement.decisions = Some(1);
+        if message.is_request() {
+            let outcome = outcome::of(report, message);
+            labels.set(Key::ErrorType, outcome.error);
+            labels.set(Key::StatusCode, outcome.code);
+            labels.set(Key::Revision, message.revision.map(Value::Revision));
+            labels.set(Key::Outcome, Some(Value::Word(outcome.is)));
+            measurement.requests = Some(1);
+            measurement.duration = outcome.at.map(|at| milliseconds(report.started, at));
         }
-        let outcome = outcome::of(report, message);
-        let about = about
-            .with(Key::ErrorType, outcome.error)
-            .with(Key::StatusCode, outcome.code)
-            .with(Key::Revision, message.revision.map(Value::Revision))
-            .with(Key::Outcome, Some(Value::Word(outcome.is)));
-        self.measure(view, Metric::Requests, &about, 1);
-        if let Some(at) = outcome.at {
-            self.measure(view, Metric::OperationDuration, &about, milliseconds(report.started, at));
-        }
+        measurement
     }
 
     /// What was decided on a message.
-    fn decided(&self, labels: Labels, message: &MessageReport) -> Labels {
-        labels
-            .with(Key::Decision, Some(Value::Word(word(message.decision))))
-            .with(Key::Reason, reason(message.decision))
-            .with(Key::Rule, self.rule(message))
+    fn decided(&self, labels: &mut Labels, message: &MessageReport) {
+        labels.set(Key::Decision, Some(Value::Word(word(message.decision))));
+        labels.set(Key::Reason, reason(message.decision));
+        labels.set(Key::Rule, self.rule(message));
     }
 
     /// A session ends by its client's DELETE, or is said to be over (404; 2025-03-26, basic/transports, Session Management).
@@ -204,6 +217,16 @@ impl Shared {
         SESSIONS.forget(&*view.host, session.as_bytes());
         let took = milliseconds(started, report.ended.unwrap_or(started));
         self.measure(view, Metric::SessionDuration, &endpoint.with(Key::ErrorType, error), took);
+    }
+
+    fn measure_all(&self, view: &mut View<'_>, measurement: &Measurement) {
+        let together = self.registry.borrow_mut().together(measurement);
+        match together {
+            Some((series, amounts)) => view.measure_all(series, amounts),
+            None => measurement
+                .one_by_one()
+                .for_each(|(_, metric, labels, amount)| self.measure(view, metric, &labels, amount)),
+        }
     }
 
     fn measure(&self, view: &mut View<'_>, metric: Metric, labels: &Labels, by: i64) {

@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meshward_engine::{Direction, Series};
+use meshward_engine::{Amounts, Direction, Series};
 
 use crate::config::MetricsConfig;
 use crate::label::{Code, Key, Label, Labels, OTHER, Value};
 use crate::metric::Metric;
+use crate::together::{Measurement, Sort, Together};
 use crate::vocabulary::Vocabulary;
 
 /// The most labels of one metric.
@@ -25,6 +26,7 @@ pub(crate) struct Registry {
     has_endpoints: bool,
     max_series: usize,
     made: usize,
+    together: BTreeMap<Sort, Together>,
     pub(crate) vocabulary: Vocabulary,
 }
 
@@ -57,6 +59,7 @@ impl Registry {
             has_endpoints: config.labels.contains(&Label::Endpoint),
             max_series: config.max_series,
             made: 0,
+            together: BTreeMap::new(),
             vocabulary,
         }
     }
@@ -95,6 +98,33 @@ impl Registry {
             }
         };
         Some((series, true))
+    }
+}
+
+impl Registry {
+    /// The series of all that a measurement has amounts for, with the amounts. `None`: one of them stands for others, and is
+    /// measured by [`Registry::series`].
+    pub(crate) fn together(&mut self, measurement: &Measurement) -> Option<(Rc<[Rc<Series>]>, Amounts)> {
+        let sort = measurement.sort();
+        let amounts = |known: &Together| (Rc::clone(&known.series), measurement.amounts(known));
+        if let Some(known) = self.together.get(&sort) {
+            return Some(amounts(known));
+        }
+        let mut all = Vec::new();
+        for (place, metric, labels, _) in measurement.one_by_one() {
+            match self.series(metric, &labels) {
+                Some((series, false)) => all.push((place, series)),
+                Some((_, true)) => return None,
+                None => {}
+            }
+        }
+        let together = Together::new(all);
+        let found = amounts(&together);
+        // There are no more sorts than series, but for sorts of the same series.
+        if self.together.len() < self.max_series {
+            self.together.insert(sort, together);
+        }
+        Some(found)
     }
 }
 
@@ -139,6 +169,48 @@ mod tests {
         let codes: Vec<_> = words.into_iter().chain(others).chain(methods).map(Value::code).collect();
         assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
         assert!(!codes.contains(&0));
+    }
+
+    #[test]
+    fn together_is_as_one_by_one() {
+        let labels = |tool| {
+            let about = Labels::default().with(Key::Tool, Some(Value::Name(tool)));
+            about.with(Key::Outcome, Some(Value::Word(Word::Ok)))
+        };
+        let whole = |tool| Measurement {
+            labels: labels(tool),
+            decisions: Some(1),
+            requests: Some(1),
+            duration: Some(7),
+            request_size: Some(400),
+            response_size: Some(0),
+            parsed_bytes: Some(900),
+            exchange: Some(Word::Allowed),
+        };
+        let collect = Metric::ALL.iter().copied().filter(|metric| *metric != Metric::Requests).collect();
+        let mut registry = Registry::new(
+            &MetricsConfig { collect, max_series: 6 + 2, ..MetricsConfig::default() },
+            Direction::Inbound,
+            Vocabulary::default(),
+        );
+        for measurement in [
+            whole(1),
+            Measurement { duration: None, parsed_bytes: None, ..whole(1) },
+            Measurement { exchange: None, request_size: None, response_size: None, ..whole(1) },
+            Measurement { exchange: Some(Word::Failed), labels: labels(2), ..Measurement::default() },
+            whole(1),
+        ] {
+            let (series, amounts) = registry.together(&measurement).unwrap();
+            let measured: Vec<_> = series.iter().zip(amounts).map(|(series, by)| (Rc::as_ptr(series), by)).collect();
+            let one_by_one: Vec<_> = measurement
+                .one_by_one()
+                .filter_map(|(_, metric, labels, by)| Some((Rc::as_ptr(&registry.series(metric, &labels)?.0), by)))
+                .collect();
+            assert_eq!(measured, one_by_one);
+        }
+        assert_eq!(registry.made, 6 + 1);
+        assert!(registry.together(&whole(2)).is_none(), "two more series, and room for one");
+        assert!(registry.together(&whole(1)).is_some());
     }
 
     #[test]

@@ -87,11 +87,17 @@ impl Worker {
             self.effects.clear();
             exchange.handle(input, &mut self.world, &mut self.effects);
             for effect in &self.effects.list {
-                let Effect::Measure { series, by } = effect else { continue };
-                if self.made.insert(Rc::as_ptr(series)) {
-                    assert!(self.seen.insert(series.name().to_owned(), 0).is_none(), "{} twice", series.name());
+                let measured: Vec<(&Rc<Series>, i64)> = match effect {
+                    Effect::Measure { series, by } => vec![(series, *by)],
+                    Effect::MeasureAll { series, by } => series.iter().zip(*by).collect(),
+                    _ => continue,
+                };
+                for (series, by) in measured {
+                    if self.made.insert(Rc::as_ptr(series)) {
+                        assert!(self.seen.insert(series.name().to_owned(), 0).is_none(), "{} twice", series.name());
+                    }
+                    *self.seen.get_mut(series.name()).unwrap() += by;
                 }
-                *self.seen.get_mut(series.name()).unwrap() += by;
             }
         }
     }

@@ -266,6 +266,7 @@ fn note(metrics: &Metrics, effect: Effect) {
         Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
         Effect::Count { counter, by } => metrics.count(counter, by),
         Effect::Measure { series, by } => metrics.measure(series, by),
+        Effect::MeasureAll { series, by } => metrics.measure_all(series, by),
         Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
         Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
         Effect::FilterState { key, value } => {

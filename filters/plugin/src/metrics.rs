@@ -7,7 +7,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meshward_engine::{Counter, MetricKind, Series};
+use meshward_engine::{Amounts, Counter, MetricKind, Series};
 use meshward_wire::refusal::Reason;
 
 use crate::abi;
@@ -30,10 +30,11 @@ const MOST_WAITING: usize = 256;
 /// What the host has not been told yet.
 #[derive(Debug, Default)]
 struct Waiting {
-    /// Of counters and gauges, which keep it themselves.
+    /// As it was measured.
+    one_by_one: Vec<(Rc<Series>, i64)>,
+    together: Vec<(Rc<[Rc<Series>]>, Amounts)>,
+    /// Counters and gauges that keep their sums themselves, while the host is told. It is memory, and empty otherwise.
     sums: Vec<Rc<Series>>,
-    /// Of histograms.
-    values: Vec<(Rc<Series>, i64)>,
     /// How often there was something to tell in this interval.
     occasions: u32,
     /// The host calls at the end of the interval.
@@ -70,11 +71,13 @@ impl Metrics {
     /// Measures; the host is told by [`Metrics::tell`].
     pub(crate) fn measure(&self, series: Rc<Series>, by: i64) {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
-        match series.kind() {
-            MetricKind::Histogram => waiting.values.push((series, by)),
-            MetricKind::Counter | MetricKind::Gauge if series.keep(by) => waiting.sums.push(series),
-            MetricKind::Counter | MetricKind::Gauge => {}
-        }
+        waiting.one_by_one.push((series, by));
+    }
+
+    /// Likewise several at once.
+    pub(crate) fn measure_all(&self, series: Rc<[Rc<Series>]>, by: Amounts) {
+        let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
+        waiting.together.push((series, by));
     }
 
     /// Tells the host what was measured, at once or at the end of the interval.
@@ -102,20 +105,34 @@ impl Metrics {
 }
 
 impl Waiting {
-    fn len(&self) -> usize {
-        self.sums.len().saturating_add(self.values.len())
+    const fn len(&self) -> usize {
+        self.one_by_one.len().saturating_add(self.together.len())
     }
 
-    fn is_empty(&self) -> bool {
+    const fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
+    /// Tells the host each value of a histogram, and of a counter or a gauge the sum.
     fn tell(&mut self) {
-        for series in self.sums.drain(..) {
-            measure(&series, series.take());
+        let Self { one_by_one, together, sums, .. } = self;
+        let mut add = |series: &Rc<Series>, by: i64| {
+            if series.kind() == MetricKind::Histogram {
+                measure(series, by);
+            } else if series.keep(by) {
+                sums.push(Rc::clone(series));
+            }
+        };
+        for (series, by) in one_by_one.drain(..) {
+            add(&series, by);
         }
-        for (series, by) in self.values.drain(..) {
-            measure(&series, by);
+        for (all, amounts) in together.drain(..) {
+            for (series, by) in all.iter().zip(amounts) {
+                add(series, by);
+            }
+        }
+        for series in sums.drain(..) {
+            measure(&series, series.take());
         }
     }
 }

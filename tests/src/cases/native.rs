@@ -9,7 +9,7 @@ use anyhow::{Result, anyhow};
 use meshward::Config;
 use meshward_engine::{
     BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, MetricKind,
-    Pipeline, Reply, StoreError,
+    Pipeline, Reply, Series, StoreError,
 };
 
 use super::caller::Property;
@@ -118,9 +118,9 @@ impl One {
                     let series = format!("meshward_trace_context_dropped_total{{part=\"{part}\",place=\"{place}\"}}");
                     self.counted.push((Counted::Measured(series), by.cast_signed()));
                 }
-                Effect::Measure { series, by } => {
-                    let by = if series.kind() == MetricKind::Histogram { 1 } else { by };
-                    self.counted.push((counts::measured(series.name()), by));
+                Effect::Measure { series, by } => self.measured(&series, by),
+                Effect::MeasureAll { series, by } => {
+                    series.iter().zip(by).for_each(|(series, by)| self.measured(series, by));
                 }
                 Effect::FilterState { key, value } => {
                     let text = String::from_utf8_lossy(&value).into_owned();
@@ -133,6 +133,11 @@ impl One {
             }
         }
         step
+    }
+
+    fn measured(&mut self, series: &Series, by: i64) {
+        let by = if series.kind() == MetricKind::Histogram { 1 } else { by };
+        self.counted.push((counts::measured(series.name()), by));
     }
 
     fn reply(&mut self, reply: Reply) {

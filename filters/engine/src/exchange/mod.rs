@@ -34,6 +34,8 @@ pub struct Pipeline {
     observers: Vec<Box<dyn Observer>>,
     /// An observer wants to know when a request was decided.
     times_decisions: bool,
+    /// Likewise what its messages name.
+    reads_names: bool,
     headers: HeaderDemand,
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
@@ -71,6 +73,7 @@ impl Pipeline {
             stages,
             observers: Vec::new(),
             times_decisions: false,
+            reads_names: false,
             requests: Cell::new(None),
             responses: Cell::new(None),
         }
@@ -89,6 +92,7 @@ impl Pipeline {
         self.headers = self.headers.join(observer.headers());
         self.reads = self.reads.max(Reads::Observes);
         self.times_decisions |= observer.times_decisions();
+        self.reads_names |= observer.reads_names();
         self.observers.push(observer);
         self
     }

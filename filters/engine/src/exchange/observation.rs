@@ -7,10 +7,12 @@ use meshward_wire::message::{Kind, Message};
 use meshward_wire::method::Method;
 use meshward_wire::refusal::Reason;
 
+use super::request::Head;
+use super::response::ResponseHead;
 use super::{Exchange, Outcome, Pipeline};
 use crate::effect::{Counter, Effects, Reply};
 use crate::endpoint::PathKind;
-use crate::headers::{Headers, KeptHeaders};
+use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::media::Media;
 use crate::observer::{ExchangeObserver, Moment, View};
@@ -28,6 +30,7 @@ const ENGINE: &str = "engine";
 pub(super) struct Observation {
     pub(super) report: Report,
     is_decided: bool,
+    reads_names: bool,
     observers: Vec<Box<dyn ExchangeObserver>>,
     /// Of the message that is being decided.
     pub(super) remarks: Remarks,
@@ -68,12 +71,17 @@ impl Remarks {
 
     /// Moves what was said to the report of its message.
     fn move_to(&mut self, report: &mut MessageReport) {
-        let Self { rulings, notes, hidden, would_hide, .. } = std::mem::take(self);
-        report.rulings.extend(rulings);
-        report.notes.extend(notes);
-        report.hidden = report.hidden.saturating_add(hidden);
-        report.would_hide = report.would_hide.saturating_add(would_hide);
+        move_all(&mut self.rulings, &mut report.rulings);
+        move_all(&mut self.notes, &mut report.notes);
+        report.hidden = report.hidden.saturating_add(std::mem::take(&mut self.hidden));
+        report.would_hide = report.would_hide.saturating_add(std::mem::take(&mut self.would_hide));
+        self.allowed_by = None;
     }
+}
+
+/// Moves everything behind what is there. Mostly nothing is, and the memory changes hands.
+fn move_all<T>(from: &mut Vec<T>, to: &mut Vec<T>) {
+    if to.is_empty() { std::mem::swap(from, to) } else { to.append(from) }
 }
 
 /// What comes of rulings.
@@ -103,7 +111,8 @@ impl MessageReport {
 
     /// What a message says of itself.
     fn of(message: &Message<'_>) -> Self {
-        Self::of_method(message, message.method().as_deref().and_then(Method::lookup))
+        let method = message.method().as_deref().and_then(Method::lookup);
+        Self { client: client(message), ..Self::of_method(message, method) }
     }
 
     /// The same, where its method has been looked up.
@@ -114,37 +123,38 @@ impl MessageReport {
             method,
             other_method,
             id: message.id().map(|id| id.to_owned()),
-            client: message.client_name().map(std::borrow::Cow::into_owned),
             ..Self::default()
         }
     }
 }
 
 impl Observation {
-    pub(super) fn begin(pipeline: &Pipeline, headers: Headers<'_>, kind: PathKind, host: &dyn Host) -> Box<Self> {
-        let path = headers.first(":path").and_then(|target| target.split(|b| *b == b'?').next());
+    pub(super) fn begin(pipeline: &Pipeline, head: &Head<'_>, kind: PathKind, host: &dyn Host) -> Box<Self> {
+        let path = head.path.split(|b| *b == b'?').next();
         Box::new(Self {
             report: Report {
                 direction: pipeline.settings.direction,
                 endpoint: if kind == PathKind::Endpoint { text(path) } else { None },
-                http_method: match headers.first(":method") {
-                    Some(b"POST") => HttpMethod::Post,
-                    Some(b"GET") => HttpMethod::Get,
-                    Some(b"DELETE") => HttpMethod::Delete,
-                    Some(b"OPTIONS") => HttpMethod::Options,
+                http_method: match head.method {
+                    b"POST" => HttpMethod::Post,
+                    b"GET" => HttpMethod::Get,
+                    b"DELETE" => HttpMethod::Delete,
+                    b"OPTIONS" => HttpMethod::Options,
                     _ => HttpMethod::Other,
                 },
-                session: text(headers.first("mcp-session-id")),
+                session: text(head.session),
                 outcome: Outcome::Open,
                 started: host.now(),
                 decided: None,
                 ended: None,
                 request_bytes: 0,
                 parsed_bytes: 0,
-                messages: Vec::new(),
+                // More than one is in few requests.
+                messages: Vec::with_capacity(1),
                 response: ResponseReport::default(),
             },
             is_decided: false,
+            reads_names: pipeline.reads_names,
             observers: pipeline.observers.iter().map(|observer| observer.open()).collect(),
             remarks: Remarks::default(),
         })
@@ -165,12 +175,13 @@ impl Observation {
         headers: &KeptHeaders,
         effects: &mut Effects,
     ) {
-        let mut message = MessageReport {
-            target: Some(call.target.clone().into_owned()),
-            revision: call.revision,
-            trace_id,
-            ..MessageReport::of_method(call.message, call.method)
-        };
+        let mut message = MessageReport::of_method(call.message, call.method);
+        message.revision = call.revision;
+        message.trace_id = trace_id;
+        if self.reads_names {
+            message.target = Some(call.target.clone().into_owned());
+            message.client = client(call.message);
+        }
         self.remarks.move_to(&mut message);
         message.decision = decided(&message.rulings);
         self.add(message, Some(call), host, headers, effects);
@@ -278,19 +289,18 @@ impl Observation {
 
     pub(super) fn response_started(
         &mut self,
-        headers: Headers<'_>,
-        status: &[u8],
-        (media, end_of_stream): (Media, bool),
+        head: &ResponseHead<'_>,
+        end_of_stream: bool,
         host: &mut dyn Host,
         kept: &KeptHeaders,
         effects: &mut Effects,
     ) {
         let report = &mut self.report;
-        report.response.status = std::str::from_utf8(status).ok().and_then(|status| status.parse().ok());
+        report.response.status = std::str::from_utf8(head.status).ok().and_then(|status| status.parse().ok());
         report.response.has_started = true;
-        report.response.is_stream = media == Media::EventStream;
+        report.response.is_stream = head.media == Media::EventStream;
         report.response.is_complete = end_of_stream;
-        if let Some(session) = text(headers.first("mcp-session-id")) {
+        if let Some(session) = text(head.session) {
             report.session = Some(session);
             report.response.gives_session = true;
         }
@@ -309,6 +319,10 @@ impl Observation {
 
 fn text(value: Option<&[u8]>) -> Option<String> {
     value.and_then(|value| std::str::from_utf8(value).ok()).map(str::to_owned)
+}
+
+fn client(message: &Message<'_>) -> Option<String> {
+    message.client_name().map(std::borrow::Cow::into_owned)
 }
 
 fn answer(message: &Message<'_>, method: Option<&Method>) -> AnswerKind {

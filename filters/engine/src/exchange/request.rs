@@ -44,15 +44,16 @@ const REWRITES: [&[u8]; 2] = [b"x-original-url", b"x-rewrite-url"];
 
 /// What of a request's head decides its way, gathered in one pass.
 #[derive(Debug, Default)]
-struct Head<'a> {
-    method: &'a [u8],
-    path: &'a [u8],
+pub(super) struct Head<'a> {
+    pub(super) method: &'a [u8],
+    pub(super) path: &'a [u8],
     content_length: Option<&'a [u8]>,
     content_type: Option<&'a [u8]>,
     repeats_content_type: bool,
     /// Its content is coded in some way.
     is_encoded: bool,
     has_origin: bool,
+    pub(super) session: Option<&'a [u8]>,
     authority: &'a [u8],
     accepts_encoding: bool,
     overrides_method: bool,
@@ -72,6 +73,7 @@ impl<'a> Head<'a> {
                 b"content-type" => head.repeats_content_type |= head.content_type.replace(value).is_some(),
                 b"content-encoding" => head.is_encoded |= !media::names_identity(value),
                 b"origin" => head.has_origin = true,
+                b"mcp-session-id" => head.session = head.session.or(Some(value)),
                 // What comes after a switch is no HTTP body, and nobody would read it.
                 // An offer of HTTP/2 in the clear is the codec's to take or leave, and never goes on.
                 b"upgrade" => head.upgrades |= !value.eq_ignore_ascii_case(b"h2c"),
@@ -127,7 +129,7 @@ impl Exchange {
             return;
         }
         if !pipeline.observers.is_empty() {
-            self.observation = Some(Observation::begin(&pipeline, headers, kind, host));
+            self.observation = Some(Observation::begin(&pipeline, &head, kind, host));
         }
         if let Some(Some(reason)) = elsewhere {
             return self.refuse(reason, effects);

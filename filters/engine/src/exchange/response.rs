@@ -40,6 +40,36 @@ pub(super) enum ResponseState {
     Substitute(Vec<u8>),
 }
 
+/// What of a response's head decides how it is read, gathered in one pass.
+#[derive(Debug)]
+pub(super) struct ResponseHead<'a> {
+    pub(super) status: &'a [u8],
+    /// None says nothing, and one that is given twice neither.
+    pub(super) media: Media,
+    pub(super) session: Option<&'a [u8]>,
+    is_encoded: bool,
+}
+
+impl<'a> ResponseHead<'a> {
+    fn gather(headers: Headers<'a>) -> Self {
+        let mut head = Self { status: b"", media: Media::Other, session: None, is_encoded: false };
+        let mut content_types = 0_usize;
+        for (name, value) in headers.iter() {
+            match name {
+                b":status" => head.status = value,
+                b"content-type" => {
+                    content_types = content_types.saturating_add(1);
+                    head.media = if content_types == 1 { media::of(value) } else { Media::Other };
+                }
+                b"content-encoding" => head.is_encoded |= !media::names_identity(value),
+                b"mcp-session-id" => head.session = head.session.or(Some(value)),
+                _ => {}
+            }
+        }
+        head
+    }
+}
+
 impl Exchange {
     pub(super) fn response_headers(
         &mut self,
@@ -52,17 +82,17 @@ impl Exchange {
             return;
         }
         self.response = ResponseState::Passing;
-        let status = headers.first(":status").unwrap_or_default();
+        let head = ResponseHead::gather(headers);
+        let status = head.status;
         // No client reads a result out of an error, nor out of 202 and 204, which have no content in MCP.
         let has_message = status.starts_with(b"2") && !matches!(status, b"202" | b"204");
-        let media = media::media(headers);
         if let Some(observation) = &mut self.observation {
-            observation.response_started(headers, status, (media, end_of_stream), host, &self.headers, effects);
+            observation.response_started(&head, end_of_stream, host, &self.headers, effects);
         }
         if self.edits_response_head {
             self.edit_response_head(headers, host, effects);
         }
-        let media = if media::is_identity(headers) { media } else { Media::Other };
+        let media = if head.is_encoded { Media::Other } else { head.media };
         // In some revisions an error comes with a status of its own, which only says less.
         if self.observation.is_some()
             && !end_of_stream
@@ -472,4 +502,27 @@ enum Judged {
     Unchanged,
     Changed(Vec<u8>),
     Dropped,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_says_what_its_lines_say() {
+        const JSON: (&str, &str) = ("content-type", "application/json");
+        for (lines, media, is_encoded, session) in [
+            (&[][..], Media::Other, false, None),
+            (&[JSON], Media::Json, false, None),
+            (&[JSON, JSON], Media::Other, false, None),
+            (&[JSON, JSON, JSON], Media::Other, false, None),
+            (&[JSON, ("content-encoding", "identity")], Media::Json, false, None),
+            (&[("content-encoding", "gzip"), ("content-encoding", "identity"), JSON], Media::Json, true, None),
+            (&[("mcp-session-id", "a"), ("mcp-session-id", "b")], Media::Other, false, Some(&b"a"[..])),
+        ] {
+            let bytes: Vec<_> = lines.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())).collect();
+            let head = ResponseHead::gather(Headers::new(&bytes));
+            assert_eq!((head.media, head.is_encoded, head.session), (media, is_encoded, session), "{lines:?}");
+        }
+    }
 }

@@ -156,6 +156,7 @@ impl Play {
                 | Effect::Callout(_)
                 | Effect::Count { .. }
                 | Effect::Measure { .. }
+                | Effect::MeasureAll { .. }
                 | Effect::FilterState { .. }
                 | Effect::Log(..) => {}
             }
