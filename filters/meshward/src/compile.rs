@@ -247,6 +247,7 @@ impl Config {
         if let Some(catalogue) = catalogue.as_ref().filter(|_| runs(POLICY)) {
             stages.push(Box::new(CatalogueStage::new(Rc::clone(catalogue))));
         }
+        stages.extend(replay.last);
         let mut pipeline = Pipeline::new(self.settings(), stages);
         if let Some(metrics) = self.metrics.as_ref().filter(|_| runs(METRICS)) {
             let direction = self.settings().direction;

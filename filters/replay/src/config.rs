@@ -17,9 +17,85 @@ pub struct ReplayConfig {
     pub sessions: Option<SessionsConfig>,
     /// Messages say when they were made, and by which nonce they are unlike all others. Absent: nobody asks.
     pub freshness: Option<FreshnessConfig>,
+    /// A call is carried out once under its idempotency key. Absent: keys mean nothing here.
+    pub idempotency: Option<IdempotencyConfig>,
     /// How what may be used once is remembered.
     pub nonces: NoncesConfig,
 }
+
+/// How calls with an idempotency key are carried out once (draft-ietf-httpapi-idempotency-key-header).
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct IdempotencyConfig {
+    /// What becomes of a call whose key is another call's, or another's that runs or has run.
+    pub mode: Mode,
+    /// What of a caller tells whose keys they are, as in `sessions.bound_to`.
+    pub bound_to: Vec<String>,
+    /// Where the key is: up to 256 bytes. They are compared to the letter, quotes and all.
+    pub key: Field,
+    /// The tools that are looked at, with `*` for any letters. A key of one tool has nothing to do with the same key of another.
+    pub tools: Vec<String>,
+    /// Those that are not called without a key.
+    pub required: Vec<String>,
+    /// For how long a key is remembered.
+    pub life: Period,
+    /// What becomes of a call that was answered already. The answer is not kept.
+    pub answered: Leniency,
+    /// What becomes of a call that was sent on, and of which nobody knows whether it ran: no answer came, or the connection was lost.
+    pub unknown: Leniency,
+    /// For how many keys at a time there is room in the store that the workers of a proxy share, 29 bytes and more each.
+    pub capacity: u32,
+    /// What becomes of a call whose key cannot be remembered: there is no room, or the store does not answer.
+    pub unsure: Leniency,
+}
+
+impl Default for IdempotencyConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            bound_to: usual_attributes(),
+            key: Field::Header("idempotency-key".to_owned()),
+            tools: vec!["*".to_owned()],
+            required: Vec::new(),
+            life: Period::seconds(24 * 3600),
+            answered: Leniency::Refuse,
+            unknown: Leniency::Refuse,
+            capacity: 16_384,
+            unsure: Leniency::Refuse,
+        }
+    }
+}
+
+impl IdempotencyConfig {
+    fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut add = |path: &str, message: &str| faults.push((format!("idempotency.{path}"), message.to_owned()));
+        if let Some(fault) = self.key.fault() {
+            add("key", fault);
+        }
+        if self.tools.is_empty() {
+            add("tools", "an empty list looks at nothing: name tools, or leave it out");
+        }
+        for (path, patterns) in [("tools", &self.tools), ("required", &self.required)] {
+            if patterns.len() > MOST_PATTERNS {
+                add(path, "at most 256");
+            }
+        }
+        if !(Period::seconds(1)..=LONGEST).contains(&self.life) {
+            add("life", "between 1s and 168h");
+        }
+        if !(1..=LARGEST_CAPACITY).contains(&self.capacity) {
+            add("capacity", "between 1 and 4194304");
+        }
+        let owners = binding::faults(&self.bound_to, trusted).into_iter();
+        faults.extend(owners.map(|(path, message)| (format!("idempotency.bound_to{path}"), message)));
+        faults
+    }
+}
+
+/// The most patterns of names: each is held against every call.
+const MOST_PATTERNS: usize = 256;
 
 /// What senders say of their messages, so that none passes twice or late. Only who else proves that it is theirs (mTLS between
 /// sender and proxy) makes it worth something: whoever can write a message can write this too.
@@ -118,6 +194,7 @@ impl ReplayConfig {
     pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
         let mut faults = self.nonces.faults();
         faults.extend(self.freshness.iter().flat_map(|freshness| freshness.faults(trusted)));
+        faults.extend(self.idempotency.iter().flat_map(|idempotency| idempotency.faults(trusted)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
         faults
     }

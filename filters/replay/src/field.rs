@@ -46,6 +46,14 @@ impl Field {
         }
     }
 
+    /// Whether anything stands there.
+    pub(crate) fn is_there(&self, message: Option<&Message<'_>>, headers: &KeptHeaders) -> bool {
+        match self {
+            Self::Header(name) => headers.all(name).next().is_some(),
+            Self::Meta(key) => message.is_some_and(|message| message.meta_value(key).is_some()),
+        }
+    }
+
     /// What stands there: a text, or a number to the letter. `None`: nothing, twice, empty, or too long.
     pub(crate) fn read<'m>(
         &'m self,
@@ -112,6 +120,8 @@ mod tests {
             (meta("a/none"), None),
         ] {
             assert_eq!(field.read(Some(&message), &headers).as_deref(), value, "{field:?}");
+            let is_absent = matches!(&field, Field::Header(name) | Field::Meta(name) if name.ends_with("none"));
+            assert_eq!(field.is_there(Some(&message), &headers), !is_absent, "{field:?}");
             if matches!(field, Field::Meta(_)) {
                 assert_eq!(field.read(None, &headers), None);
             }

@@ -4,6 +4,7 @@
 //!   Nothing is kept, so it holds across proxies and restarts.
 //! - What may be used once is remembered for all workers of a proxy ([`Nonces`]), and messages that say when they were made and
 //!   which nonce they have are held against it ([`FreshnessConfig`]).
+//! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
 
 #![forbid(unsafe_code)]
 
@@ -11,16 +12,19 @@ mod binding;
 mod config;
 mod field;
 mod freshness;
+mod idempotency;
 mod key;
+mod memory;
 mod nonces;
 mod seal;
 mod sessions;
 mod stages;
 
 pub use binding::Attribute;
-pub use config::{FreshnessConfig, Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
+pub use config::{FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
 pub use field::Field;
 pub use freshness::FreshnessStage;
+pub use idempotency::IdempotencyStage;
 pub use key::{Environment, KeyConfig, Secret};
 pub use nonces::{Nonces, Seen, Window};
 pub use sessions::SessionsStage;

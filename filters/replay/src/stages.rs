@@ -7,7 +7,9 @@ use meshward_identity::Identity;
 
 use crate::config::ReplayConfig;
 use crate::freshness::FreshnessStage;
+use crate::idempotency::IdempotencyStage;
 use crate::key::Environment;
+use crate::memory::Memory;
 use crate::nonces::Nonces;
 use crate::sessions::SessionsStage;
 
@@ -30,6 +32,8 @@ pub struct ReplayError {
 pub struct ReplayStages {
     /// Those that come before what decides who may do what: what is not its sender's is not decided on.
     pub first: Vec<Box<dyn Stage>>,
+    /// Those that come last: they keep something of what goes on.
+    pub last: Vec<Box<dyn Stage>>,
 }
 
 impl ReplayStages {
@@ -39,13 +43,18 @@ impl ReplayStages {
     /// A key that the environment does not have.
     pub fn new(config: &ReplayConfig, identity: &Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
         let mut stages = Self::default();
-        let nonces = Rc::new(Nonces::new(&config.nonces));
+        let memory = Rc::<Memory>::default();
+        let nonces = Rc::new(Nonces::in_memory(&config.nonces, Rc::clone(&memory)));
         if let Some(sessions) = &config.sessions {
             stages.first.push(Box::new(SessionsStage::new(sessions, identity.clone(), environment)?));
         }
         if let Some(freshness) = &config.freshness {
             let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces));
             stages.first.push(Box::new(stage.map_err(|message| fault("freshness.bound_to", message))?));
+        }
+        if let Some(idempotency) = &config.idempotency {
+            let stage = IdempotencyStage::new(idempotency, identity.clone(), Rc::clone(&memory));
+            stages.last.push(Box::new(stage.map_err(|message| fault("idempotency.bound_to", message))?));
         }
         Ok(stages)
     }

@@ -175,6 +175,18 @@ reasons! {
     NoncesUnavailable, "nonces_unavailable", -31503, 503, "Whether this message was sent before cannot be found out: try again later, with a new nonce";
     /// A result, or a message of the server, with something that must not leave it.
     ResultRefused, "result_refused", -31403, 403, "The result holds what may not be given out";
+    /// A call without an idempotency key where it needs one, or with one that is none.
+    IdempotencyKeyInvalid, "idempotency_key_invalid", -31400, 400, "A call of this tool has to carry one idempotency key, of up to 256 bytes";
+    /// An idempotency key of another call.
+    IdempotencyKeyReused, "idempotency_key_reused", -31422, 422, "This idempotency key is another call's: use a new one";
+    /// A call that runs.
+    CallRunning, "call_running", -31409, 409, "The call with this idempotency key is still running";
+    /// A call that was answered.
+    CallAnswered, "call_answered", -31409, 409, "The call with this idempotency key was carried out and answered: the answer is not kept here";
+    /// A call that may have run.
+    CallUnknown, "call_unknown", -31409, 409, "The call with this idempotency key was sent on, and nobody knows whether it was carried out";
+    /// No room to remember another idempotency key, or no store.
+    IdempotencyUnavailable, "idempotency_unavailable", -31503, 503, "Idempotency keys cannot be remembered at present: try again later";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.

@@ -1,66 +1,17 @@
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, Once};
+use std::cell::RefCell;
+use std::sync::Once;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
+use meshward_engine::StoreError;
 use proptest::prelude::*;
 
 use super::*;
 use crate::config::Leniency;
+use crate::memory::BUCKETS;
+use crate::memory::tests::Proxy;
 
-/// The shared store of a proxy as its workers see it, and its clock.
-#[derive(Default)]
-struct Proxy {
-    values: Mutex<HashMap<String, (Vec<u8>, u32)>>,
-    now: AtomicU64,
-    chance: AtomicU64,
-    /// How many writes lost a race.
-    lost: AtomicUsize,
-    /// What the store does not take any more.
-    is_dead: bool,
-}
-
-impl Proxy {
-    fn at(seconds: u64) -> Self {
-        Self { now: AtomicU64::new(seconds * SECOND), ..Self::default() }
-    }
-
-    fn turn_to(&self, seconds: u64) {
-        self.now.store(seconds * SECOND, Ordering::SeqCst);
-    }
-
-    fn bytes(&self) -> usize {
-        self.values.lock().unwrap().iter().map(|(key, (value, _))| key.len() + value.len()).sum()
-    }
-}
-
-impl Host for Proxy {
-    fn now(&self) -> u64 {
-        self.now.load(Ordering::SeqCst)
-    }
-    fn random(&self, into: &mut [u8]) -> bool {
-        for byte in into {
-            *byte = self.chance.fetch_add(1, Ordering::SeqCst).to_le_bytes()[0];
-        }
-        true
-    }
-    fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {
-        self.values.lock().unwrap().get(key).cloned()
-    }
-    fn store_set(&self, key: &str, value: &[u8], version: Option<u32>) -> Result<(), StoreError> {
-        if self.is_dead {
-            return Err(StoreError::Refused);
-        }
-        let mut values = self.values.lock().unwrap();
-        let now = values.get(key).map(|(_, version)| *version);
-        if now.is_some() && version.is_some() && version != now {
-            self.lost.fetch_add(1, Ordering::SeqCst);
-            return Err(StoreError::Changed);
-        }
-        values.insert(key.to_owned(), (value.to_vec(), now.unwrap_or(0) + 1));
-        Ok(())
-    }
-}
+const SECOND: u64 = 1_000_000_000;
 
 fn nonces(capacity: u32) -> Nonces {
     Nonces::new(&NoncesConfig { capacity, ..NoncesConfig::default() })
@@ -128,12 +79,12 @@ fn what_others_write_over_the_memory_lets_nothing_old_pass() {
     assert_eq!(nonces.enter(&proxy, b"key", b"n", window(150, 900)), Seen::First);
     for garbage in [&b""[..], b"garbage", &[0; 64]] {
         // All of it, the root included; then all but the root.
-        for spared in ["", "meshward/nonces"] {
+        for spared in ["", "meshward/memory"] {
             proxy.turn_to(200);
             nonces.enter(&proxy, b"key", b"n", window(150, 900));
             for (key, (value, _)) in proxy.values.lock().unwrap().iter_mut().filter(|(key, _)| *key != spared) {
                 *value = garbage.to_vec();
-                assert!(key.starts_with("meshward/nonces"));
+                assert!(key.starts_with("meshward/"));
             }
             proxy.turn_to(300);
             assert_eq!(nonces.enter(&proxy, b"key", b"n", window(150, 900)), Seen::BeforeMemory);
@@ -144,7 +95,7 @@ fn what_others_write_over_the_memory_lets_nothing_old_pass() {
 
 #[test]
 fn who_cannot_remember_does_as_it_is_told() {
-    let dead = Proxy { is_dead: true, ..Proxy::at(100) };
+    let dead = Proxy::dead();
     let accepting = |unsure| Nonces::new(&NoncesConfig { unsure, ..NoncesConfig::default() });
     for (unsure, accepted) in [(Leniency::Refuse, Err(Reason::NoncesUnavailable)), (Leniency::Accept, Ok(()))] {
         assert_eq!(accepting(unsure).accept(&dead, b"", b"n", ALWAYS), accepted);
@@ -163,33 +114,6 @@ fn who_cannot_remember_does_as_it_is_told() {
     // It recovers by itself once lives are over.
     proxy.turn_to(203);
     assert_eq!(small.accept(&proxy, b"", &number.to_le_bytes(), window(201, 300)), Ok(()));
-}
-
-/// The chance that a bucket has more than its room when so many nonces are remembered: the upper tail of a Poisson distribution.
-fn chance_of_overflow(live: u32, capacity: u32) -> f64 {
-    let mean = f64::from(live) / f64::from(BUCKETS);
-    let room = u32::try_from(room(capacity)).unwrap();
-    let mut term = (-mean).exp();
-    let mut below = 0.0;
-    let mut tail = 0.0;
-    for count in 0..room * 4 + 200 {
-        if count < room {
-            below += term
-        } else {
-            tail += term
-        }
-        term *= mean / f64::from(count + 1);
-    }
-    assert!((below + tail - 1.0_f64).abs() < 1e-6, "{below} {tail}");
-    tail
-}
-
-#[test]
-fn the_rate_of_false_refusals_is_as_stated() {
-    for capacity in [1, 100, 4_096, 10_000, 65_536, 200_000, 1_000_000, 2_000_000] {
-        let chance = chance_of_overflow(capacity, capacity);
-        assert!(chance < 1e-7, "{capacity}: {chance}");
-    }
 }
 
 #[test]

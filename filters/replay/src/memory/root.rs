@@ -1,5 +1,5 @@
-//! What all workers of a proxy share of the memory besides its buckets: since when it remembers, and the key by which nonces
-//! are marked, so that nobody who sends them can choose their places.
+//! What all workers of a proxy share of a memory besides its buckets: since when it remembers, and the key by which things are
+//! marked, so that nobody who sends them can choose their places.
 
 use std::rc::Rc;
 
@@ -8,7 +8,7 @@ use meshward_engine::store::{ATTEMPTS, Reader, open, seal, set};
 use meshward_engine::{Host, StoreError};
 use sha2::Sha256;
 
-const KEY: &str = "meshward/nonces";
+const KEY: &str = "meshward/memory";
 /// Marks the value, and its format.
 const TAG: [u8; 8] = *b"1nonceof";
 /// The bytes of the key, as many as SHA-256 gives (RFC 2104, section 3).
@@ -20,13 +20,6 @@ pub(super) struct Root {
     /// Nothing is known of what was accepted before, in seconds since 1970.
     pub(super) since: u32,
     mac: Hmac<Sha256>,
-}
-
-/// Where a nonce is marked, and how.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) bucket: u32,
-    pub(super) fingerprint: u64,
 }
 
 impl Root {
@@ -67,14 +60,17 @@ impl Root {
         Some(Self { raw: raw.to_vec(), since, mac: Hmac::new_from_slice(&key).ok()? })
     }
 
-    /// Where a nonce of a scope belongs.
-    pub(super) fn place(&self, scope: &[u8], nonce: &[u8]) -> Option<Place> {
+    /// The mark of a thing in a scope, and a number that says which bucket is its.
+    pub(super) fn mark(&self, scope: &[&[u8]], thing: &[u8]) -> Option<(u64, u32)> {
         let mut mac = self.mac.clone();
-        mac.update(&(scope.len() as u64).to_be_bytes());
-        mac.update(scope);
-        mac.update(nonce);
+        for part in scope {
+            mac.update(&(part.len() as u64).to_be_bytes());
+            mac.update(part);
+        }
+        mac.update(&u64::MAX.to_be_bytes());
+        mac.update(thing);
         let mac = mac.finalize().into_bytes();
         let mut reader = Reader(&mac);
-        Some(Place { fingerprint: reader.u64()?, bucket: reader.u32()? })
+        Some((reader.u64()?, reader.u32()?))
     }
 }
