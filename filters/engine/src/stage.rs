@@ -407,6 +407,8 @@ pub enum Answer {
     /// It is refused: a response becomes an error; a request goes on as one that no client knows, so that the client tells
     /// the server; a notification is dropped.
     Refuse(Decision),
+    /// It is refused, and nothing goes on under its id. Where a response is expected, an error with the reason takes its place.
+    Discard(Decision),
     /// It does not go on. Where a response is expected, an error takes its place.
     Drop,
 }

@@ -17,6 +17,8 @@ pub struct ReplayConfig {
     pub sessions: Option<SessionsConfig>,
     /// Messages say when they were made, and by which nonce they are unlike all others. Absent: nobody asks.
     pub freshness: Option<FreshnessConfig>,
+    /// Ids of requests and progress tokens are used once, and responses answer what was asked. Absent: nobody looks.
+    pub request_ids: Option<RequestIdsConfig>,
     /// A call is carried out once under its idempotency key. Absent: keys mean nothing here.
     pub idempotency: Option<IdempotencyConfig>,
     /// How what may be used once is remembered.
@@ -90,6 +92,75 @@ impl IdempotencyConfig {
         }
         let owners = binding::faults(&self.bound_to, trusted).into_iter();
         faults.extend(owners.map(|(path, message)| (format!("idempotency.bound_to{path}"), message)));
+        faults
+    }
+}
+
+/// What is asked of the ids of requests, of progress tokens, and of responses.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields, default)]
+pub struct RequestIdsConfig {
+    /// What becomes of a request whose id was used before in its session, or whose progress token is in use. Where there is no
+    /// session, an id is in use until its request is over, and that is only observed unless `client` tells clients apart.
+    pub mode: Mode,
+    /// Where a client says which of its principal's it is, for those without sessions.
+    pub client: Option<Field>,
+    /// What of a caller tells whose ids they are where there is no session, as in `sessions.bound_to`.
+    pub bound_to: Vec<String>,
+    /// What becomes of a response that answers nothing which was asked.
+    pub responses: ResponsesConfig,
+    /// For how long an id is remembered.
+    pub life: Period,
+    /// For how many ids and tokens at a time there is room in the store that the workers of a proxy share, 12 bytes and more each.
+    pub capacity: u32,
+    /// What becomes of a request whose id cannot be remembered: there is no room, or the store does not answer.
+    pub unsure: Leniency,
+}
+
+/// What becomes of a response that answers nothing which was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum ResponsesConfig {
+    /// It is refused, on the response and on the stream of the requests that were asked there. On a stream that a GET opens it is counted.
+    #[default]
+    Enforce,
+    /// It is counted, recorded and logged, and passes.
+    Observe,
+    /// Nobody looks: responses are not read for this.
+    Ignore,
+}
+
+impl Default for RequestIdsConfig {
+    fn default() -> Self {
+        Self {
+            mode: Mode::Enforce,
+            client: None,
+            bound_to: usual_attributes(),
+            responses: ResponsesConfig::Enforce,
+            life: Period::seconds(3600),
+            capacity: 65_536,
+            unsure: Leniency::Refuse,
+        }
+    }
+}
+
+impl RequestIdsConfig {
+    fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        let mut add = |path: &str, message: &str| faults.push((format!("request_ids.{path}"), message.to_owned()));
+        if let Some(fault) = self.client.as_ref().and_then(Field::fault) {
+            add("client", fault);
+        }
+        if !(Period::seconds(1)..=LONGEST).contains(&self.life) {
+            add("life", "between 1s and 168h");
+        }
+        if !(1..=LARGEST_CAPACITY).contains(&self.capacity) {
+            add("capacity", "between 1 and 4194304");
+        }
+        let owners = binding::faults(&self.bound_to, trusted).into_iter();
+        faults.extend(owners.map(|(path, message)| (format!("request_ids.bound_to{path}"), message)));
         faults
     }
 }
@@ -194,6 +265,7 @@ impl ReplayConfig {
     pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
         let mut faults = self.nonces.faults();
         faults.extend(self.freshness.iter().flat_map(|freshness| freshness.faults(trusted)));
+        faults.extend(self.request_ids.iter().flat_map(|request_ids| request_ids.faults(trusted)));
         faults.extend(self.idempotency.iter().flat_map(|idempotency| idempotency.faults(trusted)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
         faults

@@ -4,6 +4,7 @@
 //!   Nothing is kept, so it holds across proxies and restarts.
 //! - What may be used once is remembered for all workers of a proxy ([`Nonces`]), and messages that say when they were made and
 //!   which nonce they have are held against it ([`FreshnessConfig`]).
+//! - Ids of requests and progress tokens are used once, and responses answer what was asked ([`RequestIdsConfig`]).
 //! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
 
 #![forbid(unsafe_code)]
@@ -16,16 +17,21 @@ mod idempotency;
 mod key;
 mod memory;
 mod nonces;
+mod request_ids;
 mod seal;
 mod sessions;
 mod stages;
 
 pub use binding::Attribute;
-pub use config::{FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, SessionsConfig};
+pub use config::{
+    FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, RequestIdsConfig, ResponsesConfig,
+    SessionsConfig,
+};
 pub use field::Field;
 pub use freshness::FreshnessStage;
 pub use idempotency::IdempotencyStage;
 pub use key::{Environment, KeyConfig, Secret};
 pub use nonces::{Nonces, Seen, Window};
+pub use request_ids::RequestIdsStage;
 pub use sessions::SessionsStage;
 pub use stages::{ReplayError, ReplayStages};

@@ -11,6 +11,7 @@ use crate::idempotency::IdempotencyStage;
 use crate::key::Environment;
 use crate::memory::Memory;
 use crate::nonces::Nonces;
+use crate::request_ids::RequestIdsStage;
 use crate::sessions::SessionsStage;
 
 fn fault(path: &str, message: &str) -> ReplayError {
@@ -51,6 +52,10 @@ impl ReplayStages {
         if let Some(freshness) = &config.freshness {
             let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces));
             stages.first.push(Box::new(stage.map_err(|message| fault("freshness.bound_to", message))?));
+        }
+        if let Some(request_ids) = &config.request_ids {
+            let stage = RequestIdsStage::new(request_ids, identity.clone(), Rc::clone(&memory));
+            stages.first.push(Box::new(stage.map_err(|message| fault("request_ids.bound_to", message))?));
         }
         if let Some(idempotency) = &config.idempotency {
             let stage = IdempotencyStage::new(idempotency, identity.clone(), Rc::clone(&memory));

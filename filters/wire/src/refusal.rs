@@ -175,6 +175,14 @@ reasons! {
     NoncesUnavailable, "nonces_unavailable", -31503, 503, "Whether this message was sent before cannot be found out: try again later, with a new nonce";
     /// A result, or a message of the server, with something that must not leave it.
     ResultRefused, "result_refused", -31403, 403, "The result holds what may not be given out";
+    /// The id of a request for the second time.
+    RequestIdReused, "request_id_reused", -32600, 400, "This request id was used before: send each request with an id of its own";
+    /// A progress token that is in use.
+    ProgressTokenReused, "progress_token_reused", -32602, 400, "This progress token is in use: send each request with a token of its own";
+    /// No room to remember another id, or no store.
+    RequestIdsUnavailable, "request_ids_unavailable", -31503, 503, "Whether this request id was used before cannot be found out: try again later";
+    /// A response to what was not asked.
+    ResponseUnasked, "response_unasked", -31502, 502, "The server answered something else than what was asked";
     /// A call without an idempotency key where it needs one, or with one that is none.
     IdempotencyKeyInvalid, "idempotency_key_invalid", -31400, 400, "A call of this tool has to carry one idempotency key, of up to 256 bytes";
     /// An idempotency key of another call.

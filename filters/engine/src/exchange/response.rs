@@ -196,7 +196,7 @@ impl Exchange {
         let replacement = match self.judge(body, false, host, effects) {
             Judged::Unchanged => return,
             Judged::Changed(bytes) => bytes,
-            Judged::Dropped => self.error(Reason::UnreadableResponse),
+            Judged::Dropped(reason) => self.error(reason),
         };
         effects.push(Effect::ReplaceBody(replacement));
     }
@@ -354,8 +354,8 @@ impl Exchange {
             Judged::Unchanged => out.extend_from_slice(block.raw()),
             Judged::Changed(data) => block.write_with_data(&data, out),
             // The id stays, without data, so that the client resumes where the server is.
-            Judged::Dropped if block.id().is_some() => block.write_with_data(b"", out),
-            Judged::Dropped => {}
+            Judged::Dropped(_) if block.id().is_some() => block.write_with_data(b"", out),
+            Judged::Dropped(_) => {}
         }
     }
 
@@ -390,7 +390,7 @@ impl Exchange {
                 Self::note_refusal(effects, "engine", Reason::UnreadableResponse, None, false);
                 return match self.id() {
                     Some(_) => Judged::Changed(self.error(Reason::UnreadableResponse)),
-                    None => Judged::Dropped,
+                    None => Judged::Dropped(Reason::UnreadableResponse),
                 };
             }
         };
@@ -412,7 +412,7 @@ impl Exchange {
             match judged {
                 Judged::Unchanged => {}
                 Judged::Changed(bytes) if batch => splices.replace(message.span(), bytes),
-                Judged::Dropped if batch => splices.remove_element(message.span()),
+                Judged::Dropped(_) if batch => splices.remove_element(message.span()),
                 judged => return judged,
             }
         }
@@ -425,7 +425,7 @@ impl Exchange {
             Err(_) => {
                 Self::note_refusal(effects, "engine", Reason::InternalError, None, false);
                 let id = messages.iter().find_map(|message| answered(message)).or_else(|| self.id().cloned());
-                id.map_or(Judged::Dropped, |id| {
+                id.map_or(Judged::Dropped(Reason::InternalError), |id| {
                     Judged::Changed(refusal::error_body(Reason::InternalError, Some(&id), None, &[]))
                 })
             }
@@ -460,7 +460,7 @@ impl Exchange {
             if let Some(Observation { remarks, .. }) = observation.as_deref_mut() {
                 let refusal = match &answer {
                     Answer::Observe(decision) => Some((decision, true)),
-                    Answer::Refuse(decision) => Some((decision, false)),
+                    Answer::Refuse(decision) | Answer::Discard(decision) => Some((decision, false)),
                     Answer::Pass | Answer::Replace(_) | Answer::Drop => None,
                 };
                 remarks.ruled(stage.name(), Phase::Response, refusal);
@@ -473,7 +473,11 @@ impl Exchange {
                     Self::note_decision(effects, stage.name(), &decision, false);
                     return refused(message, decision.reason);
                 }
-                Answer::Drop => return Judged::Dropped,
+                Answer::Discard(decision) => {
+                    Self::note_decision(effects, stage.name(), &decision, false);
+                    return Judged::Dropped(decision.reason.shown());
+                }
+                Answer::Drop => return Judged::Dropped(Reason::UnreadableResponse),
             }
         }
         splices.append(edits);
@@ -493,7 +497,7 @@ fn refused(message: &Message<'_>, reason: Reason) -> Judged {
         (Kind::Response | Kind::Error, Some(id)) => {
             Judged::Changed(refusal::error_body(reason.shown(), Some(&id), None, &[]))
         }
-        _ => Judged::Dropped,
+        _ => Judged::Dropped(reason.shown()),
     }
 }
 
@@ -501,7 +505,8 @@ fn refused(message: &Message<'_>, reason: Reason) -> Judged {
 enum Judged {
     Unchanged,
     Changed(Vec<u8>),
-    Dropped,
+    /// Where something must come, an error with this reason.
+    Dropped(Reason),
 }
 
 #[cfg(test)]
