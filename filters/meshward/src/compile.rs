@@ -81,7 +81,8 @@ impl Config {
                 errors.add(&format!("results.{path}"), message);
             }
         }
-        for (path, message) in self.replay.iter().flat_map(|replay| replay.faults(&self.identity.trusted_headers)) {
+        let trusted = &self.identity.trusted_headers;
+        for (path, message) in self.replay.iter().flat_map(|replay| replay.faults(trusted, self.header_hold)) {
             errors.add(&format!("replay.{path}"), message);
         }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {

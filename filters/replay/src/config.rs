@@ -7,6 +7,7 @@ use crate::binding::{self, usual_attributes};
 use crate::field::Field;
 use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
+use crate::signatures::SignaturesConfig;
 
 /// What keeps requests from being moved to another caller.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -21,6 +22,8 @@ pub struct ReplayConfig {
     pub request_ids: Option<RequestIdsConfig>,
     /// A call is carried out once under its idempotency key. Absent: keys mean nothing here.
     pub idempotency: Option<IdempotencyConfig>,
+    /// Requests that are signed. Absent: whoever can alter a request on its way can alter it.
+    pub signatures: SignaturesConfig,
     /// How what may be used once is remembered.
     pub nonces: NoncesConfig,
 }
@@ -257,16 +260,20 @@ pub struct SessionsConfig {
 impl ReplayConfig {
     /// The environment variables that have its keys.
     pub fn environment(&self) -> impl Iterator<Item = &str> {
-        self.sessions.iter().flat_map(|sessions| &sessions.keys).filter_map(|key| key.env.as_deref())
+        let sessions = self.sessions.iter().flat_map(|sessions| &sessions.keys).filter_map(|key| key.env.as_deref());
+        sessions.chain(self.signatures.environment())
     }
 
-    /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers.
+    /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers. `holds`: the head
+    /// of a request waits for its body.
     #[must_use]
-    pub fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+    pub fn faults(&self, trusted: &[String], holds: bool) -> Vec<(String, String)> {
         let mut faults = self.nonces.faults();
         faults.extend(self.freshness.iter().flat_map(|freshness| freshness.faults(trusted)));
         faults.extend(self.request_ids.iter().flat_map(|request_ids| request_ids.faults(trusted)));
         faults.extend(self.idempotency.iter().flat_map(|idempotency| idempotency.faults(trusted)));
+        let signatures = self.signatures.faults(holds).into_iter();
+        faults.extend(signatures.map(|(path, message)| (format!("signatures.{path}"), message)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
         faults
     }
@@ -324,7 +331,7 @@ mod tests {
 
     fn faults(sessions: Value) -> Vec<(String, String)> {
         let config: ReplayConfig = serde_json::from_value(json!({ "sessions": sessions })).unwrap();
-        config.faults(&["x-user".to_owned()])
+        config.faults(&["x-user".to_owned()], false)
     }
 
     const KEY: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
@@ -338,7 +345,7 @@ mod tests {
         ] {
             assert_eq!(faults(sound.clone()), [], "{sound}");
         }
-        assert_eq!(ReplayConfig::default().faults(&[]), []);
+        assert_eq!(ReplayConfig::default().faults(&[], false), []);
     }
 
     #[test]

@@ -65,11 +65,21 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 /// What is wrong with a secret.
-const NOT_A_KEY: &str = "a key is 32 to 1024 bytes in base64: make one with `openssl rand -base64 32`";
+pub(crate) const NOT_A_KEY: &str = "a key is 32 to 1024 bytes in base64: make one with `openssl rand -base64 32`";
 
 impl Secret {
+    /// A secret that was found elsewhere.
+    pub(crate) fn new(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// As it is written.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The bytes that it says. `None`: that is no key.
-    fn bytes(&self) -> Option<Vec<u8>> {
+    pub(crate) fn bytes(&self) -> Option<Vec<u8>> {
         let bytes = BASE64.decode(self.0.trim_ascii()).ok()?;
         (LEAST_KEY_BYTES..=MOST_KEY_BYTES).contains(&bytes.len()).then_some(bytes)
     }
@@ -113,7 +123,7 @@ pub(crate) fn faults(keys: &[KeyConfig]) -> Vec<(String, String)> {
         }
         match (&key.secret, &key.env) {
             (Some(secret), None) if secret.bytes().is_none() => fault(".secret", NOT_A_KEY),
-            (None, Some(name)) if name.is_empty() || name.contains(['=', '\0']) => {
+            (None, Some(name)) if !is_variable(name) => {
                 fault(".env", "this is no name of an environment variable");
             }
             (Some(_), None) | (None, Some(_)) => {}
@@ -121,6 +131,11 @@ pub(crate) fn faults(keys: &[KeyConfig]) -> Vec<(String, String)> {
         }
     }
     faults
+}
+
+/// Whether an environment variable can have this name.
+pub(crate) fn is_variable(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['=', '\0'])
 }
 
 fn is_name(id: &str) -> bool {

@@ -6,6 +6,7 @@
 //!   which nonce they have are held against it ([`FreshnessConfig`]).
 //! - Ids of requests and progress tokens are used once, and responses answer what was asked ([`RequestIdsConfig`]).
 //! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
+//! - Requests are signed over what they are: those that come are verified, those that go are signed ([`SignaturesConfig`]).
 
 #![forbid(unsafe_code)]
 
@@ -20,6 +21,7 @@ mod nonces;
 mod request_ids;
 mod seal;
 mod sessions;
+mod signatures;
 mod stages;
 
 pub use binding::Attribute;
@@ -34,4 +36,7 @@ pub use key::{Environment, KeyConfig, Secret};
 pub use nonces::{Nonces, Seen, Window};
 pub use request_ids::RequestIdsStage;
 pub use sessions::SessionsStage;
+pub use signatures::{
+    AlgorithmConfig, NonceConfig, SignConfig, SignatureKeyConfig, SignaturesConfig, SigningKeyConfig, VerifyConfig,
+};
 pub use stages::{ReplayError, ReplayStages};

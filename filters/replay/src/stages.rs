@@ -13,6 +13,7 @@ use crate::memory::Memory;
 use crate::nonces::Nonces;
 use crate::request_ids::RequestIdsStage;
 use crate::sessions::SessionsStage;
+use crate::signatures::{SignStage, VerifyStage};
 
 fn fault(path: &str, message: &str) -> ReplayError {
     ReplayError { path: path.to_owned(), message: message.to_owned() }
@@ -33,7 +34,7 @@ pub struct ReplayError {
 pub struct ReplayStages {
     /// Those that come before what decides who may do what: what is not its sender's is not decided on.
     pub first: Vec<Box<dyn Stage>>,
-    /// Those that come last: they keep something of what goes on.
+    /// Those that come last: they keep something of what goes on, or sign it.
     pub last: Vec<Box<dyn Stage>>,
 }
 
@@ -46,6 +47,13 @@ impl ReplayStages {
         let mut stages = Self::default();
         let memory = Rc::<Memory>::default();
         let nonces = Rc::new(Nonces::in_memory(&config.nonces, Rc::clone(&memory)));
+        // Over the session's id as it came.
+        if let Some(verify) = &config.signatures.verify {
+            stages.first.push(Box::new(VerifyStage::new(verify, &nonces, environment)?));
+        }
+        if let Some(sign) = &config.signatures.sign {
+            stages.last.push(Box::new(SignStage::new(sign, environment)?));
+        }
         if let Some(sessions) = &config.sessions {
             stages.first.push(Box::new(SessionsStage::new(sessions, identity.clone(), environment)?));
         }

@@ -1,5 +1,7 @@
 //! What a signature must cover, said once for who signs and who verifies.
 
+use sfv::FieldType as _;
+
 use crate::component::{Component, Form};
 use crate::request::Request;
 
@@ -32,6 +34,13 @@ impl Coverage {
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         let fields = self.components.iter().filter(|component| matches!(component, Component::Field { .. }));
         fields.map(Component::name).chain([CONTENT_DIGEST, "last-event-id"])
+    }
+
+    /// What must be covered of this request, as the identifiers of an inner list.
+    #[must_use]
+    pub fn identifiers(&self, request: &Request<'_>, has_content: bool) -> String {
+        let items = self.of(request, has_content).into_iter().filter_map(|component| component.item());
+        items.map(|item| item.serialize()).collect::<Vec<_>>().join(" ")
     }
 
     /// What must be covered of this request, each once.

@@ -195,6 +195,28 @@ reasons! {
     CallUnknown, "call_unknown", -31409, 409, "The call with this idempotency key was sent on, and nobody knows whether it was carried out";
     /// No room to remember another idempotency key, or no store.
     IdempotencyUnavailable, "idempotency_unavailable", -31503, 503, "Idempotency keys cannot be remembered at present: try again later";
+    /// No signature where one must be.
+    SignatureMissing, "signature_missing", -31401, 401, "This request must be signed: `accept-signature` says how";
+    /// A signature that is not that of this request; and what callers are told of any that does not count.
+    SignatureForged, "signature_invalid", -31401, 401, "The signature of this request does not count";
+    /// A signature that cannot be read, or is of a kind that is not known here.
+    SignatureMalformed, "signature_malformed", -31401, 401, "The signature of this request cannot be read";
+    /// A signature by a key that is not known.
+    SignatureKeyUnknown, "signature_key_unknown", -31401, 401, "The key of this signature is not known";
+    /// A signature that says another algorithm than its key's.
+    SignatureAlgorithm, "signature_algorithm", -31401, 401, "The algorithm of this signature is not that of its key";
+    /// A signature that does not cover what it must.
+    SignatureIncomplete, "signature_incomplete", -31401, 401, "The signature of this request does not cover all that it must";
+    /// A signature that is too old.
+    SignatureExpired, "signature_expired", -31401, 401, "The signature of this request has expired";
+    /// A signature from the future.
+    SignatureEarly, "signature_early", -31401, 401, "The signature of this request is from the future";
+    /// A signature without a nonce, where it must have one.
+    SignatureWithoutNonce, "signature_without_nonce", -31401, 401, "The signature of this request has no nonce";
+    /// A body that is not the one whose digest was signed.
+    DigestMismatch, "digest_mismatch", -31401, 401, "The body of this request is not the one that was signed";
+    /// A digest that cannot be read, or of no algorithm that is known here.
+    DigestUnusable, "digest_unusable", -31401, 401, "The digest of this request cannot be used";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
@@ -211,6 +233,15 @@ impl Reason {
         match self {
             Self::ConditionFailed => Self::Denied,
             Self::SessionForged | Self::SessionMoved => Self::SessionUnknown,
+            Self::SignatureMalformed
+            | Self::SignatureKeyUnknown
+            | Self::SignatureAlgorithm
+            | Self::SignatureIncomplete
+            | Self::SignatureExpired
+            | Self::SignatureEarly
+            | Self::SignatureWithoutNonce
+            | Self::DigestMismatch
+            | Self::DigestUnusable => Self::SignatureForged,
             reason => reason,
         }
     }

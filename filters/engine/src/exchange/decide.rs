@@ -156,6 +156,11 @@ impl Exchange {
 
     fn allow(&mut self, body: &[u8], splices: &Splices, host: &mut dyn Host, effects: &mut Effects) {
         let editable = self.editable_with_body();
+        for effect in &effects.list {
+            if let Effect::RequestHeader(edit) = effect {
+                self.keep_edit(edit);
+            }
+        }
         if splices.is_empty() {
             return self.leave(body, editable, host, effects);
         }

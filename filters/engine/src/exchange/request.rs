@@ -281,8 +281,8 @@ impl Exchange {
     }
 
     /// What is kept of the head is what goes on.
-    fn keep_edit(&mut self, edit: &HeaderEdit) {
-        if self.headers.all(edit.name()).next().is_none() {
+    pub(super) fn keep_edit(&mut self, edit: &HeaderEdit) {
+        if self.headers.all(edit.name()).next().is_none() && !self.pipeline.headers.wants(edit.name().as_bytes()) {
             return;
         }
         self.headers = Rc::new(self.headers.edited(edit));

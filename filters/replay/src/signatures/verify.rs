@@ -1,0 +1,196 @@
+//! The stage: a request comes with a signature that counts, over what is there.
+//!
+//! The signature is checked at the head, over the fields as they came; its digest of the body when that is there. So what is not
+//! signed is refused before anything of it goes on, with or without header hold.
+
+use std::fmt;
+use std::rc::Rc;
+
+use meshward_engine::{Call, Decision, HeadVerdict, Headers, Host, Mode, Scope, Stage, StageExchange, Verdict};
+use meshward_signatures::{
+    Coverage, DigestFault, Failure, Keys, NonceDemand, Request, Verified, Verifier, check_digest,
+};
+use meshward_wire::refusal::Reason;
+
+use super::config::{NonceConfig, VerifyConfig, coverage};
+use super::keys::resolve_verifying;
+use crate::key::Environment;
+use crate::nonces::{Nonces, Window};
+use crate::stages::ReplayError;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Lets only signed requests pass.
+pub(crate) struct VerifyStage {
+    shared: Rc<Shared>,
+}
+
+struct Shared {
+    mode: Mode,
+    verifier: Verifier,
+    keys: Keys,
+    /// `None`: nonces are not looked at.
+    nonces: Option<Rc<Nonces>>,
+}
+
+impl fmt::Debug for VerifyStage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("VerifyStage").field("verifier", &self.shared.verifier).finish_non_exhaustive()
+    }
+}
+
+impl VerifyStage {
+    /// A stage for a section of the configuration that has no faults.
+    ///
+    /// # Errors
+    /// A key that the environment does not have.
+    pub(crate) fn new(
+        config: &VerifyConfig,
+        nonces: &Rc<Nonces>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ReplayError> {
+        let mut keys = Keys::default();
+        for (index, key) in config.keys.iter().enumerate() {
+            let resolved = resolve_verifying(key, environment);
+            let path = || format!("signatures.verify.keys[{index}]");
+            keys.add(key.id.clone(), resolved.map_err(|message| ReplayError { path: path(), message })?);
+        }
+        let verifier = Verifier {
+            coverage: coverage(&config.covers),
+            tag: config.tag.clone(),
+            max_age: config.max_age.0.as_secs(),
+            clock_skew: config.clock_skew.0.as_secs(),
+            nonce: match config.nonce {
+                NonceConfig::Required => NonceDemand::Required,
+                NonceConfig::Optional | NonceConfig::Ignored => NonceDemand::Optional,
+            },
+        };
+        let nonces = (config.nonce != NonceConfig::Ignored).then(|| Rc::clone(nonces));
+        Ok(Self { shared: Rc::new(Shared { mode: config.mode, verifier, keys, nonces }) })
+    }
+}
+
+impl Stage for VerifyStage {
+    fn name(&self) -> &'static str {
+        "replay"
+    }
+
+    fn start(&self, host: &dyn Host) {
+        if let Some(nonces) = &self.shared.nonces {
+            nonces.start(host);
+        }
+    }
+
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(VerifyExchange { shared: Rc::clone(&self.shared), awaited: None })
+    }
+}
+
+/// The stage's part in one exchange.
+struct VerifyExchange {
+    shared: Rc<Shared>,
+    /// What holds if the body is the one that was signed.
+    awaited: Option<Awaited>,
+}
+
+struct Awaited {
+    verified: Verified,
+    /// The combined value of `content-digest`.
+    digest: Vec<u8>,
+    /// What the caller is told if it is not.
+    challenge: String,
+}
+
+impl Shared {
+    fn judge(&self, outcome: Result<(), Reason>, challenge: &str, scope: &mut Scope<'_>) -> HeadVerdict {
+        let Err(reason) = outcome else { return HeadVerdict::Pass };
+        let decision = Decision::new(reason);
+        match self.mode {
+            Mode::Observe => HeadVerdict::Observe(decision),
+            Mode::Enforce => {
+                if reason.http_status() == 401 {
+                    // RFC 9110, section 15.5.2 wants a scheme; RFC 9421, section 5 says what is to be signed.
+                    scope.answer_with("www-authenticate", "Signature".to_owned());
+                    scope.answer_with("accept-signature", challenge.to_owned());
+                }
+                HeadVerdict::Refuse(decision)
+            }
+        }
+    }
+
+    /// Uses the nonce of a signature that holds.
+    fn use_up(&self, verified: &Verified, host: &dyn Host) -> Result<(), Reason> {
+        let (Some(nonces), Some(nonce)) = (&self.nonces, &verified.nonce) else { return Ok(()) };
+        let skew = self.verifier.clock_skew;
+        let window = Window {
+            from: Some(verified.created.saturating_sub(skew).saturating_mul(SECOND)),
+            until: verified.until.saturating_mul(SECOND),
+        };
+        let scope = [&b"signature "[..], verified.key_id.as_bytes()].concat();
+        nonces.accept(host, &scope, nonce.as_bytes(), window)
+    }
+}
+
+impl StageExchange for VerifyExchange {
+    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
+        let lines: Vec<_> = head.iter().collect();
+        let request = Request::new(&lines);
+        let has_content = head.first(":method") == Some(b"POST");
+        let shared = Rc::clone(&self.shared);
+        let now = scope.host.now() / SECOND;
+        let verified = shared.verifier.verify(&request, &[&shared.keys], now, has_content);
+        let challenge = || challenge(&shared.verifier.coverage, &request, has_content, shared.verifier.tag.as_deref());
+        let outcome = match verified {
+            Err(failure) => Err(reason(failure)),
+            Ok(verified) => {
+                scope.note("signed_by", || verified.key_id.clone());
+                match request.combined("content-digest") {
+                    Some(digest) if has_content => {
+                        self.awaited = Some(Awaited { verified, digest, challenge: challenge() });
+                        return HeadVerdict::Pass;
+                    }
+                    _ => shared.use_up(&verified, &*scope.host),
+                }
+            }
+        };
+        shared.judge(outcome, &challenge(), scope)
+    }
+
+    fn request_body(&mut self, body: &[u8], scope: &mut Scope<'_>) -> HeadVerdict {
+        // Without it the head was refused, or observed.
+        let Some(Awaited { verified, digest, challenge }) = self.awaited.take() else { return HeadVerdict::Pass };
+        let outcome = match check_digest(&digest, body) {
+            Ok(()) => self.shared.use_up(&verified, &*scope.host),
+            Err(DigestFault::Mismatch) => Err(Reason::DigestMismatch),
+            Err(DigestFault::Malformed | DigestFault::UnknownAlgorithm) => Err(Reason::DigestUnusable),
+        };
+        self.shared.judge(outcome, &challenge, scope)
+    }
+
+    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+}
+
+const fn reason(failure: Failure) -> Reason {
+    match failure {
+        Failure::Missing => Reason::SignatureMissing,
+        Failure::Malformed => Reason::SignatureMalformed,
+        Failure::KeyUnknown => Reason::SignatureKeyUnknown,
+        Failure::Algorithm => Reason::SignatureAlgorithm,
+        Failure::Incomplete => Reason::SignatureIncomplete,
+        Failure::Expired => Reason::SignatureExpired,
+        Failure::Early => Reason::SignatureEarly,
+        Failure::NonceMissing => Reason::SignatureWithoutNonce,
+        Failure::Forged => Reason::SignatureForged,
+    }
+}
+
+/// What a request like this one must be signed over: `Accept-Signature` (RFC 9421, section 5.1).
+fn challenge(coverage: &Coverage, request: &Request<'_>, has_content: bool, tag: Option<&str>) -> String {
+    let mut challenge = format!("meshward=({});created", coverage.identifiers(request, has_content));
+    if let Some(tag) = tag {
+        challenge.push_str(&format!(";tag=\"{tag}\""));
+    }
+    challenge
+}
