@@ -72,6 +72,25 @@ pub fn sidecar_inbound() -> Result<Value> {
     serde_saphyr::from_str(&text).with_context(|| file.display().to_string())
 }
 
+/// The cluster of a rate limit service that we ship, by another name, and with its server elsewhere.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn rate_limit_service(name: &str, address: SocketAddr) -> Result<Value> {
+    const SERVER: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
+    let file = workspace().join("envoy-config/envoy/rate-limit-service.yaml");
+    let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+    let mut cluster: Value = serde_saphyr::from_str(&text).with_context(|| file.display().to_string())?;
+    for (pointer, value) in [
+        ("/name", json!(name)),
+        ("/load_assignment/cluster_name", json!(name)),
+        (SERVER, json!({"address": address.ip().to_string(), "port_value": address.port()})),
+    ] {
+        *cluster.pointer_mut(pointer).with_context(|| format!("the cluster has no {pointer}"))? = value;
+    }
+    Ok(cluster)
+}
+
 /// A running Envoy. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Envoy {

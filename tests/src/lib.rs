@@ -4,6 +4,7 @@ pub mod cases;
 pub mod clients;
 pub mod conformance;
 pub mod envoy;
+pub mod grpc;
 pub mod mcp_server;
 pub mod otlp;
 pub mod prometheus;

@@ -41,12 +41,22 @@ impl Proxy {
     pub fn start(host: Host, document: &Value, upstream: SocketAddr) -> Result<Self> {
         let module = envoy::module()?;
         match host {
-            Host::Envoy => Self::envoy(document, upstream, &module),
+            Host::Envoy => Self::envoy(document, upstream, &module, 2, None),
             Host::Serve => Self::serve(document, upstream, &module),
         }
     }
 
-    fn envoy(document: &Value, upstream: SocketAddr, module: &Path) -> Result<Self> {
+    /// Starts an Envoy with so many workers, with a module of any build, and with a rate limit service, cluster `rls`.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn envoy(
+        document: &Value,
+        upstream: SocketAddr,
+        module: &Path,
+        workers: u32,
+        rate_limits: Option<SocketAddr>,
+    ) -> Result<Self> {
         const LISTENER: &str = "/static_resources/listeners/0";
         const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
         let plugin = format!("{MANAGER}/http_filters/0/typed_config/config");
@@ -63,7 +73,11 @@ impl Proxy {
         ] {
             *sidecar.pointer_mut(&pointer).with_context(|| format!("the sidecar has no {pointer}"))? = value;
         }
-        let running = Envoy::start(sidecar, 2)?;
+        if let Some(address) = rate_limits {
+            let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+            clusters.context("no clusters")?.push(envoy::rate_limit_service("rls", address)?);
+        }
+        let running = Envoy::start(sidecar, workers)?;
         let listeners = running.listeners()?;
         let address = *listeners.values().next().context("Envoy has no listener")?;
         Ok(Self { address, running: Running::Envoy(running) })

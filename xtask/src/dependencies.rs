@@ -23,6 +23,10 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
         "meshward-replay",
         Some(&["meshward-engine", "meshward-identity", "meshward-ratelimit", "meshward-signatures", "meshward-wire"]),
     ),
+    (
+        "meshward-limits",
+        Some(&["meshward-engine", "meshward-identity", "meshward-policy", "meshward-ratelimit", "meshward-wire"]),
+    ),
     ("meshward-trace", Some(&["meshward-engine", "meshward-wire"])),
     ("meshward-metrics", Some(&["meshward-catalogue", "meshward-engine", "meshward-wire"])),
     (
@@ -33,6 +37,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-audit",
             "meshward-catalogue",
             "meshward-guards",
+            "meshward-limits",
             "meshward-metrics",
             "meshward-policy",
             "meshward-ratelimit",
@@ -51,6 +56,7 @@ const ALLOWED: &[(&str, Option<&[&str]>)] = &[
             "meshward-audit",
             "meshward-catalogue",
             "meshward-guards",
+            "meshward-limits",
             "meshward-metrics",
             "meshward-policy",
             "meshward-ratelimit",

@@ -38,6 +38,8 @@ impl Step {
 const SLOW_TESTS: &str = "meshward-tests";
 /// The one of them that needs Prometheus, and what draws a dashboard.
 const DASHBOARDS: &str = "dashboards";
+/// The one that needs Redis, and a rate limit service that has its counters there.
+const LIMITS: &str = "limits";
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let steps = steps(workspace)?;
@@ -82,6 +84,7 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             tools::node(workspace)?;
             tools::node_packages(workspace, envoy_config::NODE_PROJECT)?;
             tools::prometheus(workspace)?;
+            tools::redis(workspace)?;
             tools::cargo_deny(workspace)?;
             println!("  everything is there");
             Ok(())
@@ -121,6 +124,10 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
             if target == DASHBOARDS {
                 tools::node_packages(workspace, envoy_config::NODE_PROJECT)?;
                 test.env("MESHWARD_PROMETHEUS", tools::prometheus(workspace)?);
+            }
+            if target == LIMITS {
+                test.env("MESHWARD_REDIS", tools::redis(workspace)?);
+                test.env("MESHWARD_LIMITADOR", tools::limitador(workspace)?);
             }
             // No `--package`: that would give the dependencies other features, and compile them again.
             test.args(["--test", &target]);

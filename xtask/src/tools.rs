@@ -1,7 +1,7 @@
 //! What the commands need beyond rustup, Python 3 and Node.js: installed where it is missing, with a word about it.
 //!
 //! Everything goes below `target/tools` or into a `node_modules` of the checkout, but for the wasm target, which goes
-//! into the toolchain, and `wrk`, which the benchmark gets through apt.
+//! into the toolchain, and `wrk` and `redis-server`, which the benchmark and the tests of limits get through apt.
 
 use std::{
     fs,
@@ -105,25 +105,43 @@ pub(crate) fn cargo_deny(workspace: &Workspace) -> Result<PathBuf> {
 
 /// wrk, which loads the proxies in the benchmark.
 pub(crate) fn wrk(workspace: &Workspace) -> Result<PathBuf> {
-    let installed = || find("wrk");
-    if let Some(wrk) = installed() {
-        return Ok(wrk);
+    from_apt(workspace, "wrk", "wrk", "the benchmark needs the load generator wrk")
+}
+
+/// The Redis that the tests of limits stop, kill and start.
+pub(crate) fn redis(workspace: &Workspace) -> Result<PathBuf> {
+    from_apt(workspace, "redis-server", "redis-server", "limits are tested with Redis")
+}
+
+/// The rate limit service of the tests of limits, built from `tests/limitador`.
+pub(crate) fn limitador(workspace: &Workspace) -> Result<PathBuf> {
+    let directory = workspace.path("target/tools/limitador");
+    let mut cargo = workspace.cargo();
+    cargo.args(["build", "--quiet", "--locked", "--manifest-path", "tests/limitador/Cargo.toml"]);
+    command::run(cargo.env("CARGO_TARGET_DIR", &directory))?;
+    Ok(directory.join("debug/meshward-limitador"))
+}
+
+/// A program of the system, or of a package that apt installs.
+fn from_apt(workspace: &Workspace, program: &str, package: &str, need: &str) -> Result<PathBuf> {
+    let installed = || find(program);
+    if let Some(path) = installed() {
+        return Ok(path);
     }
     let root = command::capture(workspace.command("id").arg("-u"))?.trim() == "0";
     if !root || find("apt-get").is_none() {
-        bail!(
-            "the benchmark needs the load generator wrk: install the package `wrk` (apt-get, dnf, brew, pacman have it)"
-        );
+        bail!("{need}: install the package `{package}` (apt-get, dnf, brew, pacman have it)");
     }
-    println!("  installing wrk with apt-get, into the system");
+    println!("  installing {package} with apt-get, into the system");
     let mut apt = workspace.command("apt-get");
-    apt.args(["install", "--yes", "--quiet", "wrk"]).env("DEBIAN_FRONTEND", "noninteractive");
+    apt.args(["install", "--yes", "--quiet", "--no-install-recommends", package])
+        .env("DEBIAN_FRONTEND", "noninteractive");
     if !command::works(&mut apt) {
         // Either there is no list of packages yet, or apt has something to say: then it says it now.
         command::run(workspace.command("apt-get").args(["update", "--quiet"]))?;
         command::run(&mut apt)?;
     }
-    installed().context("wrk was installed but is not in the PATH")
+    installed().with_context(|| format!("{package} was installed but there is no {program} in the PATH"))
 }
 
 /// The Prometheus of the system, or the one of Debian's package, unpacked and not installed; `promtool` is beside it.

@@ -55,6 +55,6 @@ pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
 pub use stage::{
-    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
+    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Ticker, Verdict,
 };
 pub use trace::TraceId;

@@ -54,8 +54,22 @@ pub trait Stage {
     /// The configuration is loaded, and no exchange has begun. The store may have been in use for long.
     fn start(&self, _: &dyn Host) {}
 
+    /// What it does from time to time, apart from any exchange.
+    fn ticker(&self) -> Option<&dyn Ticker> {
+        None
+    }
+
     /// Its part in one exchange.
     fn open(&self) -> Box<dyn StageExchange>;
+}
+
+/// What a stage does from time to time, in the worker that it is in.
+pub trait Ticker {
+    /// After how many milliseconds it wants to do it next, and again and again; `None`: not for now.
+    fn period(&self) -> Option<u32>;
+
+    /// Does it.
+    fn tick(&self, host: &mut dyn Host);
 }
 
 /// A stage's part in one exchange.

@@ -8,8 +8,10 @@ use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_guards::{Guards, GuardsStage, Results, ResultsStage};
 use meshward_identity::Identity;
+use meshward_limits::{Limits as CallLimits, LimitsStage};
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
+use meshward_ratelimit::RateLimitServiceConfig;
 use meshward_replay::{Environment, ReplayConfig, ReplayError, ReplayStages};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
@@ -21,7 +23,7 @@ use crate::error::ConfigError;
 /// The root ids the module answers to: all stages, or one.
 pub const ROOT_IDS: [&str; 5] = ["meshward", POLICY, REPLAY, TRACE, METRICS];
 
-/// What calls and their results are held against: the policy, the guards and the catalogue.
+/// What calls and their results are held against: the policy, the guards, the catalogue and the limits.
 const POLICY: &str = "meshward.policy";
 /// What belongs to whom.
 const REPLAY: &str = "meshward.replay";
@@ -94,6 +96,14 @@ impl Config {
         for (path, message) in self.audit.iter().flat_map(AuditConfig::faults) {
             errors.add(&format!("audit.{path}"), message);
         }
+        for (path, message) in self.rate_limit_service.iter().flat_map(RateLimitServiceConfig::faults) {
+            errors.add(&format!("rate_limit_service.{path}"), message);
+        }
+        if let Some(Err(faults)) = self.call_limits() {
+            for (path, message) in faults {
+                errors.add(&path, message);
+            }
+        }
         if let Err(faults) = self.policy().transpose() {
             for Fault { path, message } in faults {
                 errors.add(&format!("policy.{path}"), message);
@@ -115,6 +125,13 @@ impl Config {
         let endpoints = self.endpoints.iter().map(|endpoint| endpoint.path.as_str());
         let is_on = self.pins.is_some() || self.definitions.is_some();
         is_on.then(|| Guards::new(self.pins.as_ref(), self.definitions.as_ref(), endpoints))
+    }
+
+    /// The limits, compiled, if there are any.
+    fn call_limits(&self) -> Option<Result<CallLimits, Vec<(String, String)>>> {
+        let service = self.rate_limit_service.as_ref();
+        let compile = || CallLimits::compile(&self.limits, service, &self.identity.trusted_headers);
+        (!self.limits.is_empty()).then(compile)
     }
 
     fn validate_endpoints(&self, errors: &mut Errors) {
@@ -193,7 +210,9 @@ impl Config {
     pub fn pipeline(&self, root_id: &str, environment: Environment<'_>) -> Result<Pipeline, PipelineError> {
         let identity = Identity::new(&self.identity);
         let replay = self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, environment));
-        self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), |policy| policy)
+        let limits = self.call_limits().transpose().map_err(|_| PipelineError::Invalid)?;
+        let limits = limits.map(|limits| LimitsStage::new(limits, identity));
+        self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), limits, |policy| policy)
     }
 
     /// The environment variables that have its keys, for whoever runs the module.
@@ -201,7 +220,7 @@ impl Config {
         self.replay.iter().flat_map(ReplayConfig::environment)
     }
 
-    /// The pipeline of all stages but the replay checks, whose seals and signatures nobody writes by hand, with every
+    /// The pipeline of all stages but the limits and the replay checks, whose seals and signatures nobody writes by hand, with every
     /// decision of the policy explained to a listener.
     ///
     /// # Errors
@@ -211,13 +230,14 @@ impl Config {
         listener: impl Fn(&Subject<'_>, Explanation) + 'static,
     ) -> Result<Pipeline, PipelineError> {
         let [all_stages, ..] = ROOT_IDS;
-        self.pipeline_of(all_stages, ReplayStages::default(), |policy| policy.heard_by(listener))
+        self.pipeline_of(all_stages, ReplayStages::default(), None, |policy| policy.heard_by(listener))
     }
 
     fn pipeline_of(
         &self,
         root_id: &str,
         replay: ReplayStages,
+        limits: Option<LimitsStage>,
         prepare: impl FnOnce(Policy) -> Policy,
     ) -> Result<Pipeline, PipelineError> {
         if !ROOT_IDS.contains(&root_id) {
@@ -247,6 +267,10 @@ impl Config {
         let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;
         if let Some(catalogue) = catalogue.as_ref().filter(|_| runs(POLICY)) {
             stages.push(Box::new(CatalogueStage::new(Rc::clone(catalogue))));
+        }
+        // Behind all that refuse for good, which then uses nothing up; before what remembers calls, which are none if there are too many.
+        if let Some(limits) = limits.filter(|_| runs(POLICY)) {
+            stages.push(Box::new(limits));
         }
         stages.extend(replay.last);
         let mut pipeline = Pipeline::new(self.settings(), stages);

@@ -5,8 +5,10 @@ use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
 use meshward_guards::{DefinitionsConfig, PinsConfig, ResultsConfig};
 use meshward_identity::IdentityConfig;
+use meshward_limits::LimitConfig;
 use meshward_metrics::MetricsConfig;
 use meshward_policy::PolicyConfig;
+use meshward_ratelimit::RateLimitServiceConfig;
 use meshward_replay::ReplayConfig;
 use meshward_trace::TraceConfig;
 use serde::Deserialize;
@@ -56,6 +58,12 @@ pub struct Config {
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,
+    /// How many calls in a time, and how many at once.
+    #[serde(default)]
+    pub limits: Vec<LimitConfig>,
+    /// The service that counts for all proxies together (`envoy.service.ratelimit.v3`). It is asked only where a section says so.
+    #[serde(default)]
+    pub rate_limit_service: Option<RateLimitServiceConfig>,
     /// What keeps requests from being moved to another caller.
     #[serde(default)]
     pub replay: Option<ReplayConfig>,

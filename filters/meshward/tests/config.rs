@@ -22,6 +22,9 @@ fn the_smallest_and_the_fullest_are_accepted() {
       "trace": {"rule": "header", "start": false, "sampling": 0.25, "proxy_span": true,
         "baggage": {"keys": ["tenant", "user.*"], "max_members": 180, "max_bytes": "4KiB"}},
       "direction": "outbound",
+      "rate_limit_service": {"cluster": "limits", "domain": "d", "timeout_ms": 50},
+      "limits": [{"name": "a", "key": ["tool", "principal", "args.x"], "per_second": 5, "per_minute": 50, "burst": 2, "concurrent": 3,
+        "max_keys": 100, "on_full": "deny", "mode": "observe"}, {"name": "b", "tools": ["x"], "scope": "service", "on_failure": "allow"}],
       "metrics": {"collect": ["operation_duration", "series_overflow"], "labels": ["method", "endpoint"], "tools": ["a"],
         "prompts": ["b"], "max_series": 5}}"#;
     for json in [SMALLEST, full] {
@@ -32,6 +35,27 @@ fn the_smallest_and_the_fullest_are_accepted() {
         }
         assert!(config.pipeline("meshward.nothing", &|_| None).is_err());
     }
+}
+
+#[test]
+fn the_errors_of_limits_and_of_their_service_are_named() {
+    let json = r#"{"apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}],
+      "rate_limit_service": {"cluster": "", "timeout": 5},
+      "limits": [{"name": "a"}, {"name": "a", "scope": "service", "burst": 1}, {"name": "B", "per_second": 1, "key": ["tools"]}]}"#;
+    let expected = [
+        "rate_limit_service.timeout: unknown field `timeout`",
+        "rate_limit_service.cluster: name a cluster of the host's",
+        "limits[0]: a limit limits something",
+        "limits[1].name: another limit is called `a` too",
+        "limits[1].burst: the service counts as it is configured",
+        "limits[2].name: between 1 and 64 of a-z",
+        "limits[2].key[0]: 1:1: undeclared variable \"tools\"",
+    ];
+    let errors = errors(json);
+    for expected in expected {
+        assert!(errors.iter().any(|error| error.starts_with(expected)), "{expected} is not among {errors:#?}");
+    }
+    assert_eq!(errors.len(), expected.len(), "{errors:#?}");
 }
 
 #[test]

@@ -55,6 +55,7 @@ impl HttpExchange {
         let mut effects = self.effects.take();
         effects.clear();
         exchange.handle(input, &mut ProxyHost, &mut effects);
+        self.metrics.ticks().for_stages(exchange.pipeline());
         let mut not_called = None;
         let mut carried_out = true;
         for effect in effects.list.drain(..) {
@@ -98,6 +99,7 @@ impl HttpExchange {
         let mut effects = self.effects.take();
         effects.clear();
         exchange.handle(input, &mut ProxyHost, &mut effects);
+        self.metrics.ticks().for_stages(exchange.pipeline());
         for effect in effects.list.drain(..) {
             note(&self.metrics, effect);
         }

@@ -11,6 +11,7 @@ mod exchange;
 mod metrics;
 mod random;
 mod root;
+mod ticks;
 
 use proxy_wasm::types::LogLevel;
 

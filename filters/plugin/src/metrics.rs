@@ -11,6 +11,7 @@ use meshward_engine::{Amounts, Counter, MetricKind, Series};
 use meshward_wire::refusal::Reason;
 
 use crate::abi;
+use crate::ticks::Ticks;
 
 /// The counters of refusals, and of what else the policy does. All labels come from closed lists.
 #[derive(Debug, Default)]
@@ -18,6 +19,7 @@ pub(crate) struct Metrics {
     refusals: Known<(&'static str, bool)>,
     counters: Known<Counter>,
     waiting: RefCell<Waiting>,
+    ticks: Ticks,
 }
 
 /// How long the host waits at most for what was measured, in milliseconds.
@@ -68,6 +70,11 @@ impl Metrics {
         });
     }
 
+    /// The host's timer.
+    pub(crate) const fn ticks(&self) -> &Ticks {
+        &self.ticks
+    }
+
     /// Measures; the host is told by [`Metrics::tell`].
     pub(crate) fn measure(&self, series: Rc<Series>, by: i64) {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
@@ -87,7 +94,7 @@ impl Metrics {
             return;
         }
         waiting.occasions = waiting.occasions.saturating_add(1);
-        waiting.is_timed = waiting.is_timed || abi::set_tick(INTERVAL_MS).is_ok();
+        waiting.is_timed = waiting.is_timed || self.ticks.for_metrics(INTERVAL_MS);
         if !waiting.is_timed || waiting.occasions <= AT_ONCE || waiting.len() >= MOST_WAITING {
             waiting.tell();
         }
@@ -98,7 +105,7 @@ impl Metrics {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
         waiting.tell();
         // Who is idle is not woken.
-        if std::mem::take(&mut waiting.occasions) == 0 && abi::set_tick(0).is_ok() {
+        if std::mem::take(&mut waiting.occasions) == 0 && self.ticks.for_metrics(0) {
             waiting.is_timed = false;
         }
     }

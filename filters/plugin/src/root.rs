@@ -62,6 +62,9 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.metrics.interval_ended();
+        if let Some(pipeline) = &self.pipeline {
+            self.metrics.ticks().call_stages(pipeline);
+        }
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {

@@ -51,7 +51,7 @@ impl Policy {
             } else if !names.insert(&rule.name) {
                 faults.add(&format!("{path}.name"), format!("another rule is called `{}` too", rule.name));
             }
-            rules.push(faults.rule(rule, index, config, trusted_headers));
+            rules.push(faults.rule(rule, index, &config.uris, trusted_headers));
         }
         let uris = faults.uris(&config.uris, "uris");
         let arguments = config.arguments.iter().enumerate().map(|(index, bound)| faults.bound(bound, index)).collect();
@@ -90,6 +90,17 @@ impl Policy {
     }
 }
 
+/// Compiles one rule that is no policy's: faults have their paths below the rule.
+pub(crate) fn rule_alone(config: &RuleConfig, trusted_headers: &[String]) -> Result<Rule, Vec<Fault>> {
+    let mut faults = Faults::default();
+    let rule = faults.rule(config, 0, &UriConfig::default(), trusted_headers);
+    if faults.0.is_empty() {
+        return Ok(rule);
+    }
+    let below = |path: &str| path.strip_prefix("rules[0].").unwrap_or(path).to_owned();
+    Err(faults.0.into_iter().map(|fault| Fault { path: below(&fault.path), ..fault }).collect())
+}
+
 fn refusal(refuse_as: RefuseAs, message: Option<&str>, hide: bool) -> Refusal {
     let message = message.map(Rc::from);
     match refuse_as {
@@ -107,7 +118,7 @@ impl Faults {
         self.0.push(Fault { path: path.to_owned(), message: message.into() });
     }
 
-    fn rule(&mut self, rule: &RuleConfig, place: usize, policy: &PolicyConfig, trusted_headers: &[String]) -> Rule {
+    fn rule(&mut self, rule: &RuleConfig, place: usize, uris: &UriConfig, trusted_headers: &[String]) -> Rule {
         let path = format!("rules[{place}]");
         let at = |field: &str| format!("{path}.{field}");
         if rule.direction == Direction::Server {
@@ -163,7 +174,7 @@ impl Faults {
         // What the policy excepts for all URIs, a rule need not except again.
         let uri = rule.uri.as_ref().and_then(|uri| {
             let mut uri = uri.clone();
-            uri.allow.extend(policy.uris.allow.iter().copied());
+            uri.allow.extend(uris.allow.iter().copied());
             self.uris(&uri, &at("uri"))
         });
         Rule {

@@ -156,6 +156,31 @@ pub struct RuleConfig {
     pub hide: Option<bool>,
 }
 
+impl RuleConfig {
+    /// A rule that denies every operation.
+    #[must_use]
+    pub fn denying(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            effect: Effect::Deny,
+            mode: Mode::default(),
+            direction: Direction::default(),
+            methods: None,
+            tools: None,
+            prompts: None,
+            resources: None,
+            uri: None,
+            principals: None,
+            clients: None,
+            revisions: None,
+            when: None,
+            refuse_as: None,
+            message: None,
+            hide: None,
+        }
+    }
+}
+
 /// What a rule, or a default, does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

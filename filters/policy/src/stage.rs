@@ -13,11 +13,11 @@ use meshward_wire::refusal::Reason;
 use meshward_wire::revision::{self, Revision, VersionHeader};
 
 use crate::config::{Effect, Mode};
-use crate::decide::{Policy, Ruling, is_upkeep};
+use crate::decide::{Policy, Ruling};
 use crate::filter::Filter;
 use crate::rule::{Match, Part, Rule};
 use crate::sessions;
-use crate::subject::{Direction, Known, Object, Subject};
+use crate::subject::{Direction, Known, Subject};
 
 /// Asks the policy about every message of the client, about every request of the server's own, and about every entry
 /// of a list.
@@ -120,20 +120,10 @@ impl StageExchange for PolicyExchange {
                 sessions::client_of(&*scope.host, session)
             });
         }
-        let text = call.message.text();
         let shared = Rc::clone(&self.shared);
-        let subject = Subject {
-            upkeep: is_upkeep(&method, call.message.kind(), call.method, &call.target),
-            target: call.target.clone(),
-            arguments: match (call.message.arguments(), call.message.argument_members()) {
-                (Some(span), Some(members)) => Known::Object(Object { text, span, members }),
-                (arguments, _) => Known::of(arguments.map(|span| span.of(text)).filter(|json| json.starts_with('{'))),
-            },
-            meta: call.message.meta().map_or(Known::Absent, |span| {
-                Known::Object(Object { text, span, members: call.message.meta_members() })
-            }),
-            ..self.subject(&method, Direction::Client, scope.headers, &*scope.host)
-        };
+        let Self { caller, client, .. } = self;
+        let caller = caller.get_or_insert_with(|| shared.identity.caller(shared.policy.wanted, &*scope.host));
+        let subject = Subject::of_call(call, &method, client.as_deref(), caller, scope.headers);
         let ruling = decide(&shared.policy, &subject, scope);
         if let Some(rule) = &ruling.rule {
             scope.allowed_by(rule);

@@ -1,10 +1,12 @@
 //! What is decided on: one message, or one entry of a list as though it were called.
 
-use meshward_engine::{KeptHeaders, Target};
+use meshward_engine::{Call, KeptHeaders, Target};
 use meshward_identity::Caller;
 use meshward_wire::json::Span;
 use meshward_wire::revision::Revision;
 use serde::Deserialize;
+
+use crate::decide::is_upkeep;
 
 /// Everything a rule may look at.
 #[derive(Debug, Clone)]
@@ -33,6 +35,39 @@ pub struct Subject<'a> {
     pub caller: &'a Caller,
     /// The header fields that are kept of the HTTP request it came in, or is answered to, with its path and authority.
     pub headers: &'a KeptHeaders,
+}
+
+impl<'a> Subject<'a> {
+    /// A message of the client's. `method`: as it says itself.
+    #[must_use]
+    pub fn of_call(
+        call: &'a Call<'_>,
+        method: &'a str,
+        client: Option<&'a str>,
+        caller: &'a Caller,
+        headers: &'a KeptHeaders,
+    ) -> Self {
+        let text = call.message.text();
+        Self {
+            method,
+            direction: Direction::Client,
+            upkeep: is_upkeep(method, call.message.kind(), call.method, &call.target),
+            target: call.target.clone(),
+            is_template: false,
+            client,
+            revision: call.revision,
+            session: headers.all("mcp-session-id").next().and_then(|id| std::str::from_utf8(id).ok()),
+            arguments: match (call.message.arguments(), call.message.argument_members()) {
+                (Some(span), Some(members)) => Known::Object(Object { text, span, members }),
+                (arguments, _) => Known::of(arguments.map(|span| span.of(text)).filter(|json| json.starts_with('{'))),
+            },
+            meta: call.message.meta().map_or(Known::Absent, |span| {
+                Known::Object(Object { text, span, members: call.message.meta_members() })
+            }),
+            caller,
+            headers,
+        }
+    }
 }
 
 /// Who sends a message.

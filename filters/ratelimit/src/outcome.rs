@@ -167,7 +167,7 @@ mod tests {
         #[test]
         fn no_bytes_are_taken_for_more_than_they_say(message: Vec<u8>, descriptors in 0_usize..4) {
             let ended = CalloutOutcome::Grpc { status: 0, message };
-            let CalloutOutcome::Grpc { message, .. } = &ended else { unreachable!() };
+            let CalloutOutcome::Grpc { message, .. } = &ended else { panic!("{ended:?}") };
             let read = RateLimitResponse::decode(message.as_slice());
             match outcome(descriptors, &ended) {
                 Outcome::Within => prop_assert!(read.is_ok_and(|read| read.overall_code == OK)),

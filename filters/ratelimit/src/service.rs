@@ -116,7 +116,7 @@ mod tests {
         let plain = Descriptor::new(vec![("tool".to_owned(), "a".to_owned())]);
         let limited = Descriptor { limit: Some(limit), ..Descriptor::new(vec![]) };
         let callout = Service::new(&config).ask(&[plain, limited]);
-        let CalloutRequest::Grpc { service, method, message } = callout.request else { unreachable!() };
+        let CalloutRequest::Grpc { service, method, message } = callout.request else { panic!("not gRPC") };
         assert_eq!((callout.cluster.as_str(), callout.timeout_ms), ("limits", 20));
         assert_eq!((service, method), ("envoy.service.ratelimit.v3.RateLimitService", "ShouldRateLimit"));
         let entry: &[u8] = b"\x12\x0b\x0a\x09\x0a\x04tool\x12\x01a";

@@ -217,6 +217,12 @@ reasons! {
     DigestMismatch, "digest_mismatch", -31401, 401, "The body of this request is not the one that was signed";
     /// A digest that cannot be read, or of no algorithm that is known here.
     DigestUnusable, "digest_unusable", -31401, 401, "The digest of this request cannot be used";
+    /// More calls than a limit permits.
+    RateLimited, "rate_limited", -31429, 429, "Too many calls: try again later";
+    /// More calls at once than a limit permits.
+    TooManyConcurrent, "too_many_concurrent", -31429, 429, "Too many calls at once: try again when one has ended";
+    /// A limit that nobody can hold the call against now.
+    RateLimitUnavailable, "rate_limit_unavailable", -31503, 503, "Calls cannot be counted now: try again later";
     /// What the server sent cannot be read.
     UnreadableResponse, "unreadable_response", -31502, 502, "The server's response could not be read";
     /// What the server sent is longer than the bound.
@@ -263,6 +269,9 @@ impl Reason {
                 | Self::ToolChanged
                 | Self::ToolUnpinned
                 | Self::ToolRefused
+                | Self::RateLimited
+                | Self::TooManyConcurrent
+                | Self::RateLimitUnavailable
                 | Self::MessageTooOld
                 | Self::MessageFromFuture
                 | Self::NonceReused

@@ -1,7 +1,8 @@
 //! What the filter decides, and what becomes of it when it crashes.
 
+use bytes::Bytes;
 use http::{Request, Response, Version};
-use http_body_util::BodyExt;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 
@@ -153,5 +154,61 @@ async fn a_call_that_fails_or_hangs_is_answered_all_the_same() {
         let mut connection = Client::connect(proxy.address, Http::One).await;
         assert_eq!(connection.exchange(post()).await.0.status, 200);
         assert!(proxy.log().contains(&format!(": {status}\n")), "{}", proxy.log());
+    }
+}
+
+#[tokio::test]
+async fn the_filter_may_call_a_cluster_over_grpc() {
+    let upstream = Upstream::start(echo).await;
+    let (sender, mut asked) = tokio::sync::mpsc::unbounded_channel();
+    let judge = Upstream::start(move |request: Request<Incoming>| {
+        let sender = sender.clone();
+        async move {
+            let headers = request.headers();
+            assert_eq!(headers["content-type"], "application/grpc");
+            let question = format!("{} {}", request.method(), request.uri().path());
+            let body = request.into_body().collect().await.unwrap().to_bytes();
+            sender.send((question, body)).unwrap();
+            let mut trailers = http::HeaderMap::new();
+            trailers.insert("grpc-status", "0".parse().unwrap());
+            let body = Full::new(Bytes::from_static(b"\0\0\0\0\x05alice")).map_err(|never| match never {});
+            let body = body.with_trailers(async move { Some(Ok(trailers)) });
+            Response::builder().header("content-type", "application/grpc").body(body.boxed_unsync()).unwrap()
+        }
+    })
+    .await;
+    let cluster = format!("auth={}", judge.url(Http::Two));
+    let proxy = Proxy::start(ASK_BY_GRPC, &upstream.url(Http::One), &["--cluster", &cluster]).await;
+    for _ in 0..2 {
+        let mut connection = Client::connect(proxy.address, Http::One).await;
+        let (parts, body) = connection.exchange(post()).await;
+        assert_eq!((parts.status.as_u16(), body.as_ref()), (200, &b"{}"[..]));
+        let (question, body) = soon("the call", asked.recv()).await.unwrap();
+        assert_eq!((question.as_str(), body.as_ref()), ("POST /a.Judge/Judge", &b"\0\0\0\0\x0awho is it?"[..]));
+    }
+    assert!(proxy.log().contains("alice"), "{}", proxy.log());
+}
+
+#[tokio::test]
+async fn a_call_over_grpc_that_fails_or_hangs_ends_with_a_status() {
+    let upstream = Upstream::start(echo).await;
+    let nobody = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let silent = Upstream::start(|_| std::future::pending()).await;
+    let refuses = Upstream::start(|_| async {
+        Response::builder()
+            .header("content-type", "application/grpc")
+            .header("grpc-status", "7")
+            .body(full(""))
+            .unwrap()
+    })
+    .await;
+    let no_grpc = Upstream::start(|_| async { Response::builder().status(401).body(full("no")).unwrap() }).await;
+    // 14: unavailable, written as the character behind `=`; 4: too late; 7: as the service says; 16: what 401 means.
+    for (address, status) in [(nobody, '>'), (silent.address, '4'), (refuses.address, '7'), (no_grpc.address, '@')] {
+        let cluster = format!("auth=h2c://{address}");
+        let proxy = Proxy::start(ASK_BY_GRPC, &upstream.url(Http::One), &["--cluster", &cluster]).await;
+        let mut connection = Client::connect(proxy.address, Http::One).await;
+        assert_eq!(connection.exchange(post()).await.0.status, 200);
+        assert!(proxy.log().contains(&format!("status {status}")), "{}", proxy.log());
     }
 }

@@ -134,6 +134,49 @@ pub(crate) const ASK: &str = r#"(module
     (drop (call $context (global.get $stream)))
     (drop (call $continue (i32.const 0)))))"#;
 
+/// A filter that asks the cluster `auth` about each request over gRPC, `a.Judge/Judge`, and lets it go on when that has ended; it
+/// adds the answer to the log, or the status.
+pub(crate) const ASK_BY_GRPC: &str = r#"(module
+  (import "env" "proxy_grpc_call"
+    (func $call (param i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_get_buffer_bytes" (func $buffer (param i32 i32 i32 i32 i32) (result i32)))
+  (import "env" "proxy_set_effective_context" (func $context (param i32) (result i32)))
+  (import "env" "proxy_continue_stream" (func $continue (param i32) (result i32)))
+  (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))
+  (memory (export "memory") 2)
+  (global $stream (mut i32) (i32.const 0))
+  (global $next (mut i32) (i32.const 65536))
+  (data (i32.const 16) "auth")
+  (data (i32.const 32) "a.Judge")
+  (data (i32.const 48) "Judge")
+  ;; No metadata.
+  (data (i32.const 64) "\00\00\00\00")
+  (data (i32.const 256) "who is it?")
+  (data (i32.const 300) "status ?")
+  (func (export "proxy_abi_version_0_2_1"))
+  (func (export "proxy_on_memory_allocate") (param $size i32) (result i32)
+    (local $at i32)
+    (local.set $at (global.get $next))
+    (global.set $next (i32.add (global.get $next) (local.get $size)))
+    (local.get $at))
+  (func (export "proxy_on_context_create") (param i32 i32))
+  (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)
+    (global.set $stream (local.get 0))
+    (if (call $call (i32.const 16) (i32.const 4) (i32.const 32) (i32.const 7) (i32.const 48) (i32.const 5)
+        (i32.const 64) (i32.const 4) (i32.const 256) (i32.const 10) (i32.const 500) (i32.const 400)) (then unreachable))
+    (i32.const 1))
+  (func $go_on
+    (drop (call $context (global.get $stream)))
+    (drop (call $continue (i32.const 0))))
+  (func (export "proxy_on_grpc_receive") (param i32 i32 i32)
+    (if (i32.eqz (call $buffer (i32.const 5) (i32.const 0) (local.get 2) (i32.const 404) (i32.const 408)))
+      (then (drop (call $log (i32.const 2) (i32.load (i32.const 404)) (i32.load (i32.const 408))))))
+    (call $go_on))
+  (func (export "proxy_on_grpc_close") (param i32 i32 i32)
+    (i32.store8 (i32.const 307) (i32.add (local.get 2) (i32.const 48)))
+    (drop (call $log (i32.const 2) (i32.const 300) (i32.const 8)))
+    (call $go_on)))"#;
+
 /// A filter that refuses any configuration, and says why.
 pub(crate) const REFUSE: &str = r#"(module
   (import "env" "proxy_log" (func $log (param i32 i32 i32) (result i32)))

@@ -274,6 +274,9 @@ pub struct Refused {
     /// Other members of `error.data`.
     #[serde(default)]
     pub data: serde_json::Map<String, Value>,
+    /// After how many seconds the client may try again, at least and at most: in `retry-after`, and so in `error.data.retryAfter`.
+    #[serde(default)]
+    pub retry_after: Option<[u32; 2]>,
     /// Response header fields that must be there.
     #[serde(default)]
     pub headers: Vec<BTreeMap<String, String>>,

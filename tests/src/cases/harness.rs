@@ -1,7 +1,7 @@
 //! The module in our own proxy-wasm host: a worker for each configuration and mode, fed frame by frame.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
@@ -17,6 +17,7 @@ use super::frames::{self, Frames};
 use super::left::{Left, PREFIX};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counts, Host, Played};
+use super::service::{self, Said};
 
 /// The host.
 #[derive(Debug, Clone, Copy)]
@@ -89,6 +90,7 @@ fn plugin(document: &str, hold: bool) -> PluginConfig {
         name: "meshward".to_owned(),
         root_id: "meshward".to_owned(),
         vm_id: "meshward".to_owned(),
+        clusters: [service::CLUSTER.to_owned()].into(),
         configuration: document.to_owned().into(),
         allow_on_headers_stop_iteration: hold,
         // As in the sidecar that we ship.
@@ -179,10 +181,24 @@ impl Exchange {
     }
 
     fn drain(&mut self, worker: &mut Worker) {
-        for event in worker.events() {
+        let mut events: VecDeque<_> = worker.events().into();
+        while let Some(event) = events.pop_front() {
             match event {
                 Event::ToUpstream(_, frame) => self.upstream_gets(frame),
                 Event::ToClient(_, frame) => self.client_gets(frame),
+                Event::GrpcCall(call) => {
+                    match service::answer(&call.message) {
+                        Said::Message(message) => worker.grpc_message(call.token, message),
+                        Said::Status(status) => worker.grpc_close(call.token, status, ""),
+                        Said::Nothing => {
+                            std::thread::sleep(call.timeout.unwrap_or_default());
+                            worker.run_timers();
+                        }
+                    }
+                    events.extend(worker.events());
+                }
+                // It was told that the answer is late.
+                Event::CancelCallout(_) => {}
                 other => self.seen.client.broken = Some(format!("nobody answers {other:?}")),
             }
         }

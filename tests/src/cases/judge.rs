@@ -112,7 +112,16 @@ impl Judge<'_> {
     fn refused(&mut self, refused: &Refused) {
         self.upstream_got_no_body(refused.early);
         self.error_head(refused.status, &refused.headers);
-        let Refused { code, reason, id, data, .. } = refused.clone();
+        let Refused { code, reason, id, mut data, retry_after, .. } = refused.clone();
+        let waits: Vec<u32> =
+            values(&self.seen.client.headers, "retry-after").iter().filter_map(|value| value.parse().ok()).collect();
+        match (retry_after, waits.as_slice()) {
+            (None, []) => {}
+            (Some([least, most]), [wait]) if (least..=most).contains(wait) => {
+                data.insert("retryAfter".to_owned(), Value::from(*wait));
+            }
+            (expected, waits) => self.problem(format!("client: retry-after is {waits:?}, not within {expected:?}")),
+        }
         let problems = check_error(&self.seen.client.body, &ErrorSpec { code, reason, id, data });
         self.problems.extend(problems);
     }

@@ -20,3 +20,4 @@ pub mod native;
 pub mod observed;
 mod pattern;
 pub mod report;
+mod service;

@@ -8,8 +8,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use anyhow::{Result, anyhow};
 use meshward::Config;
 use meshward_engine::{
-    BodyDemand, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers, Host as World, Input, MetricKind,
-    Pipeline, Reply, Series, StoreError,
+    BodyDemand, Callout, CalloutOutcome, CalloutRequest, Counter, Effect, Effects, Exchange, Flow, HeaderEdit, Headers,
+    Host as World, Input, MetricKind, Pipeline, Reply, Series, StoreError,
 };
 
 use super::caller::Property;
@@ -18,6 +18,7 @@ use super::counts;
 use super::frames::{self, Frames};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counted, Host, Played};
+use super::service::{self, Said};
 
 /// The host.
 #[derive(Debug, Clone, Copy)]
@@ -73,6 +74,20 @@ struct One {
     replied: bool,
 }
 
+/// How a call to another service ends: there is one.
+fn outcome(callout: &Callout) -> CalloutOutcome {
+    const DEADLINE_EXCEEDED: u32 = 4;
+    let CalloutRequest::Grpc { message, .. } = &callout.request else { return CalloutOutcome::Failed };
+    if callout.cluster != service::CLUSTER {
+        return CalloutOutcome::Failed;
+    }
+    match service::answer(message) {
+        Said::Message(message) => CalloutOutcome::Grpc { status: 0, message: message.to_vec() },
+        Said::Status(status) => CalloutOutcome::Grpc { status, message: Vec::new() },
+        Said::Nothing => CalloutOutcome::Grpc { status: DEADLINE_EXCEEDED, message: Vec::new() },
+    }
+}
+
 /// What came of one input.
 struct Step {
     go_on: bool,
@@ -93,7 +108,7 @@ impl One {
     }
 
     fn handle(&mut self, input: Input<'_>) -> Step {
-        let mut effects = Effects::default();
+        let (mut effects, mut called) = (Effects::default(), None);
         self.exchange.handle(input, &mut self.world, &mut effects);
         let mut step = Step { go_on: effects.flow == Flow::Continue, replacement: None, edits: Vec::new() };
         for effect in effects.list {
@@ -127,12 +142,17 @@ impl One {
                     self.seen.left.0.insert(key.to_owned(), text);
                 }
                 Effect::Log(_, line) => self.seen.left.add_log_line(&line),
-                Effect::Callout(callout) => {
-                    self.seen.client.broken = Some(format!("nobody answers the callout to {}", callout.cluster));
-                }
+                Effect::Callout(callout) => called = Some(callout),
             }
         }
-        step
+        match called {
+            Some(callout) => {
+                let then = self.handle(Input::CalloutResult { id: callout.id, outcome: outcome(&callout) });
+                step.edits.extend(then.edits);
+                Step { edits: step.edits, ..then }
+            }
+            None => step,
+        }
     }
 
     fn measured(&mut self, series: &Series, by: i64) {

@@ -24,7 +24,7 @@ use crate::host::Host;
 use crate::input::Input;
 use crate::observer::Observer;
 use crate::settings::Settings;
-use crate::stage::{Asked, Decision, Editable, Lent, Reads, Scope, Stage, StageExchange};
+use crate::stage::{Asked, Decision, Editable, Lent, Reads, Scope, Stage, StageExchange, Ticker};
 use crate::trace::TraceId;
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
@@ -36,6 +36,8 @@ pub struct Pipeline {
     times_decisions: bool,
     /// Likewise what its messages name.
     reads_names: bool,
+    /// The places of the stages that do something from time to time.
+    tickers: Vec<usize>,
     headers: HeaderDemand,
     /// How any response may have to be read, which must be known when a request's head passes.
     reads: Reads,
@@ -69,6 +71,7 @@ impl Pipeline {
             edits_response_heads: stages.iter().any(|stage| stage.edits_response_heads()),
             no_headers: Rc::default(),
             looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
+            tickers: stages.iter().enumerate().filter_map(|(at, stage)| stage.ticker().map(|_| at)).collect(),
             settings,
             stages,
             observers: Vec::new(),
@@ -95,6 +98,23 @@ impl Pipeline {
         self.reads_names |= observer.reads_names();
         self.observers.push(observer);
         self
+    }
+
+    /// After how many milliseconds a stage wants [`Pipeline::tick`] next, and again and again. It can change with every input.
+    #[must_use]
+    pub fn tick_period(&self) -> Option<u32> {
+        self.tickers().filter_map(Ticker::period).min()
+    }
+
+    /// Lets the stages do what they do from time to time.
+    pub fn tick(&self, host: &mut dyn Host) {
+        for ticker in self.tickers().filter(|ticker| ticker.period().is_some()) {
+            ticker.tick(host);
+        }
+    }
+
+    fn tickers(&self) -> impl Iterator<Item = &dyn Ticker> {
+        self.tickers.iter().filter_map(|at| self.stages.get(*at)?.ticker())
     }
 
     /// Lends out the reader of requests. A reader that is already lent (or was lost) is simply made anew.
@@ -294,6 +314,12 @@ impl Exchange {
             }
             None => false,
         }
+    }
+
+    /// What all exchanges of the worker share.
+    #[must_use]
+    pub const fn pipeline(&self) -> &Rc<Pipeline> {
+        &self.pipeline
     }
 
     /// How the exchange stands.

@@ -530,3 +530,21 @@ fn stages_see_the_body_as_it_came_and_as_it_goes_on() {
     assert_eq!(length(&driver.effects).as_deref(), Some("0"));
     assert!(!driver.effects.list.iter().any(|effect| matches!(effect, Effect::Reply(_))));
 }
+
+#[test]
+fn stages_are_called_as_often_as_the_most_impatient_wants() {
+    let (one, other) = (TickingStage::default(), TickingStage::default());
+    let stages: Vec<Box<dyn Stage>> = vec![Box::new(TestStage), Box::new(one.clone()), Box::new(other.clone())];
+    let pipeline = Pipeline::new(settings(), stages);
+    let mut host = TestHost::default();
+    for (periods, expected, ticks) in
+        [([None, None], None, [0, 0]), ([Some(50), None], Some(50), [1, 0]), ([Some(50), Some(20)], Some(20), [2, 1])]
+    {
+        one.period.set(periods[0]);
+        other.period.set(periods[1]);
+        assert_eq!(pipeline.tick_period(), expected);
+        pipeline.tick(&mut host);
+        assert_eq!([one.ticks.get(), other.ticks.get()], ticks);
+    }
+    assert_eq!(Pipeline::new(settings(), vec![Box::new(TestStage)]).tick_period(), None);
+}

@@ -176,6 +176,34 @@ impl StageExchange for EndingStage {
     }
 }
 
+/// Wants to be called every so many milliseconds, and counts how often it is.
+#[derive(Debug, Clone, Default)]
+pub struct TickingStage {
+    pub period: Rc<Cell<Option<u32>>>,
+    pub ticks: Rc<Cell<u32>>,
+}
+
+impl Stage for TickingStage {
+    fn name(&self) -> &'static str {
+        "ticking"
+    }
+    fn ticker(&self) -> Option<&dyn Ticker> {
+        Some(self)
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(EndingStage::default())
+    }
+}
+
+impl Ticker for TickingStage {
+    fn period(&self) -> Option<u32> {
+        self.period.get()
+    }
+    fn tick(&self, _: &mut dyn Host) {
+        self.ticks.set(self.ticks.get() + 1);
+    }
+}
+
 impl EndingStage {
     /// Opened, and ended.
     pub fn counts(&self) -> [u32; 2] {

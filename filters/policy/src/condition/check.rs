@@ -40,28 +40,16 @@ pub(super) struct Plan {
 
 /// Makes the plan of a condition.
 pub(super) fn check(expr: &IdedExpr, words: Words<'_>, env: &Arc<Env>) -> Result<Plan, Vec<Fault>> {
-    let mut checker = Checker {
-        words,
-        env,
-        faults: Vec::new(),
-        locals: Vec::new(),
-        depth: 0,
-        names: Unknowns::default(),
-        varies: false,
-        plan: Plan {
-            logic: Logic::Part(Part::default()),
-            parts: 0,
-            has_certain_part: false,
-            variables: Vec::new(),
-            constants: Vec::new(),
-            wants: Wants::default(),
-        },
-    };
+    let mut checker = Checker::new(words, env);
     let logic = checker.logic(expr, "a condition");
-    if !checker.faults.is_empty() {
-        return Err(checker.faults);
-    }
-    Ok(Plan { logic, ..checker.plan })
+    checker.plan(logic)
+}
+
+/// Makes the plan of a key: one part, with a simple value.
+pub(super) fn check_key(expr: &IdedExpr, words: Words<'_>, env: &Arc<Env>) -> Result<Plan, Vec<Fault>> {
+    let mut checker = Checker::new(words, env);
+    let part = checker.part(expr, "a key", Kinds::STRING.or(Kinds::BOOL).or(Kinds::INT).or(Kinds::UINT));
+    checker.plan(Logic::Part(part))
 }
 
 struct Checker<'c> {
@@ -76,6 +64,32 @@ struct Checker<'c> {
     /// Whether the part under way names anything of a message.
     varies: bool,
     plan: Plan,
+}
+
+impl<'c> Checker<'c> {
+    fn new(words: Words<'c>, env: &'c Arc<Env>) -> Self {
+        Self {
+            words,
+            env,
+            faults: Vec::new(),
+            locals: Vec::new(),
+            depth: 0,
+            names: Unknowns::default(),
+            varies: false,
+            plan: Plan {
+                logic: Logic::Part(Part::default()),
+                parts: 0,
+                has_certain_part: false,
+                variables: Vec::new(),
+                constants: Vec::new(),
+                wants: Wants::default(),
+            },
+        }
+    }
+
+    fn plan(self, logic: Logic) -> Result<Plan, Vec<Fault>> {
+        if self.faults.is_empty() { Ok(Plan { logic, ..self.plan }) } else { Err(self.faults) }
+    }
 }
 
 impl Checker<'_> {
@@ -147,17 +161,22 @@ impl Checker<'_> {
                 return logic;
             }
         }
+        Logic::Part(self.part(node, of, Kinds::BOOL))
+    }
+
+    /// What is evaluated as a whole, and may be one of these kinds.
+    fn part(&mut self, node: &IdedExpr, of: &str, kinds: Kinds) -> Part {
         (self.names, self.varies) = (Unknowns::default(), false);
         let at = self.words.peek();
         let (lowered, typed) = self.lower(node);
-        if !typed.kinds.meets(Kinds::BOOL) {
-            self.fault(at, format!("{of} must be bool, this is {}", typed.kinds.render()));
+        if !typed.kinds.meets(kinds) {
+            self.fault(at, format!("{of} must be {}, this is {}", kinds.render(), typed.kinds.render()));
         }
         let number = self.plan.parts;
         self.plan.parts = number.saturating_add(1);
         self.plan.has_certain_part |= self.names == Unknowns::default();
         let own = Own { variables: &self.plan.variables, constants: &self.plan.constants };
-        Logic::Part(Part { term: Term::of(lowered, own), names: self.names, varies: self.varies, number })
+        Part { term: Term::of(lowered, own), names: self.names, varies: self.varies, number }
     }
 
     fn both(&mut self, left: &IdedExpr, right: &IdedExpr, sign: &str, of: &str) -> [Logic; 2] {

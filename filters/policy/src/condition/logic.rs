@@ -70,6 +70,21 @@ impl<'v> Evaluation<'v> {
         if bound::is_spent() { Truth::ERROR } else { truth }
     }
 
+    /// The one value of a key's plan, as text. `None`: it has none, or none that is simple.
+    pub(super) fn key(self, plan: &Plan) -> Option<String> {
+        let Logic::Part(part) = &plan.logic else { return None };
+        bound::begin();
+        let held = self.held(&part.term);
+        let failed = bound::take_failed() || bound::is_spent();
+        match held.ok().filter(|_| !failed)?.operand() {
+            Operand::Text(text) => Some(text.to_owned()),
+            Operand::Int(number) => Some(number.to_string()),
+            Operand::UInt(number) => Some(number.to_string()),
+            Operand::Bool(value) => Some(value.to_string()),
+            Operand::Null | Operand::Double(_) | Operand::Other(_) => None,
+        }
+    }
+
     /// By what is always known: where this decides, it decides whatever the arguments are, and they need not be looked at.
     fn without_unknowns(&mut self, plan: &Plan) -> Option<Truth> {
         self.found = vec![None; plan.parts];

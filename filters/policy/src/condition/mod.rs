@@ -24,8 +24,8 @@ mod words;
 use std::fmt::{self, Debug, Formatter};
 use std::sync::Arc;
 
-use cel::Env;
 use cel::parser::PrattParser;
+use cel::{Env, IdedExpr};
 use meshward_engine::HeaderDemand;
 
 use self::check::Plan;
@@ -68,15 +68,7 @@ impl Condition {
     ///
     /// What is wrong with it, each as `line:column: message`.
     pub fn compile(source: &str) -> Result<Self, Vec<String>> {
-        let render = |faults: Vec<Fault>| faults.iter().map(|fault| fault.render(source)).collect::<Vec<_>>();
-        let words = Words::read(source).map_err(|fault| render(vec![fault]))?;
-        let expr = PrattParser::default().parse(source).map_err(|errors| {
-            let place =
-                |error: &cel::ParseError| format!("{}:{}: {}", error.pos.0.max(1), error.pos.1.max(1), error.msg);
-            errors.errors.iter().map(place).collect::<Vec<_>>()
-        })?;
-        let env = functions::environment().map_err(|error| vec![error.to_string()])?;
-        let plan = check::check(&expr, words, &env).map_err(render)?;
+        let (plan, env) = read(source, check::check)?;
         Ok(Self { plan, env })
     }
 
@@ -97,6 +89,60 @@ impl Condition {
     #[must_use]
     pub fn at_most(&self) -> Truth {
         Evaluation::new(&self.env, &Scope::of(&self.plan, None)).run_without_message(&self.plan)
+    }
+}
+
+/// Reads a source, and checks it.
+fn read(
+    source: &str,
+    check: impl FnOnce(&IdedExpr, Words<'_>, &Arc<Env>) -> Result<Plan, Vec<Fault>>,
+) -> Result<(Plan, Arc<Env>), Vec<String>> {
+    let render = |faults: Vec<Fault>| faults.iter().map(|fault| fault.render(source)).collect::<Vec<_>>();
+    let words = Words::read(source).map_err(|fault| render(vec![fault]))?;
+    let expr = PrattParser::default().parse(source).map_err(|errors| {
+        let place = |error: &cel::ParseError| format!("{}:{}: {}", error.pos.0.max(1), error.pos.1.max(1), error.msg);
+        errors.errors.iter().map(place).collect::<Vec<_>>()
+    })?;
+    let env = functions::environment().map_err(|error| vec![error.to_string()])?;
+    let plan = check(&expr, words, &env).map_err(render)?;
+    Ok((plan, env))
+}
+
+/// A compiled expression with a simple value, by which messages are told apart.
+pub struct Key {
+    plan: Plan,
+    env: Arc<Env>,
+}
+
+impl Key {
+    /// Compiles an expression in the language of conditions.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it, each as `line:column: message`.
+    pub fn compile(source: &str) -> Result<Self, Vec<String>> {
+        let (plan, env) = read(source, check::check_key)?;
+        Ok(Self { plan, env })
+    }
+
+    /// What it looks at.
+    #[must_use]
+    pub const fn wants(&self) -> &Wants {
+        &self.plan.wants
+    }
+
+    /// Its value for a message, as text: what is written alike is the same key. `None`: it cannot be
+    /// evaluated, or is something else.
+    #[must_use]
+    pub fn of(&self, subject: &Subject<'_>) -> Option<String> {
+        let facts = Facts::of(subject);
+        Evaluation::new(&self.env, &Scope::of(&self.plan, Some(&facts))).key(&self.plan)
+    }
+}
+
+impl Debug for Key {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Key").field("plan", &self.plan).finish_non_exhaustive()
     }
 }
 

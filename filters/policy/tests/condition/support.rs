@@ -3,7 +3,7 @@
 
 use meshward_engine::{KeptHeaders, Target};
 use meshward_identity::Caller;
-use meshward_policy::{Condition, Direction, Known, Subject, Truth};
+use meshward_policy::{Condition, Direction, Key, Known, Subject, Truth};
 use meshward_wire::revision::Revision;
 
 /// What a condition is evaluated on, with something in every place.
@@ -53,7 +53,15 @@ impl World {
     }
 
     pub(crate) fn evaluate_on(&self, condition: &Condition, arguments: Known<'_>) -> Truth {
-        condition.evaluate(&Subject {
+        condition.evaluate(&self.subject(arguments))
+    }
+
+    pub(crate) fn key(&self, key: &Key) -> Option<String> {
+        key.of(&self.subject(self.arguments))
+    }
+
+    fn subject<'a>(&'a self, arguments: Known<'a>) -> Subject<'a> {
+        Subject {
             method: "tools/call",
             direction: Direction::Client,
             upkeep: false,
@@ -66,7 +74,7 @@ impl World {
             meta: self.meta,
             caller: &self.caller,
             headers: &self.headers,
-        })
+        }
     }
 
     pub(crate) fn truth(&self, source: &str) -> Truth {

@@ -1,7 +1,7 @@
 //! What conditions mean.
 
 use meshward_engine::Target;
-use meshward_policy::{Known, Truth};
+use meshward_policy::{Key, Known, Truth};
 
 use crate::support::{World, truth};
 
@@ -316,5 +316,33 @@ fn what_is_not_known_leaves_only_what_it_decides_open() {
     ] {
         let truth = world.truth(source);
         assert_eq!((truth.can_be_true(), truth.can_be_false(), truth.can_fail()), (can_be_true, can_be_false, true));
+    }
+}
+
+#[test]
+fn a_key_has_a_simple_value_or_none() {
+    let world =
+        World::with_arguments(r#"{"repo": "r1", "depth": 3, "deep": true, "half": 0.5, "nothing": null, "list": [1]}"#);
+    for (source, expected) in [
+        ("args.repo", Some("r1")),
+        ("args.depth", Some("3")),
+        ("args.deep", Some("true")),
+        ("mcp.tool", Some("refund")),
+        ("peer.id", Some("spiffe://cluster.local/ns/shop/sa/agent")),
+        ("jwt.sub", Some("alice")),
+        ("request.headers['x-team']", Some("a,b")),
+        ("args.depth > 2 ? 'deep' : 'flat'", Some("deep")),
+        ("jwt.sub + '/' + args.repo", Some("alice/r1")),
+        ("args.half", None),
+        ("args.nothing", None),
+        ("args.list", None),
+        ("args.missing", None),
+        ("jwt.nobody", None),
+    ] {
+        let key = Key::compile(source).unwrap();
+        assert_eq!(world.key(&key).as_deref(), expected, "{source}");
+    }
+    for wrong in ["[1]", "{}", "1.5", "tool", "args.", ""] {
+        assert!(Key::compile(wrong).is_err(), "{wrong}");
     }
 }

@@ -11,6 +11,8 @@ use super::access_log::{self, AccessLog};
 use super::authority::Authority;
 use crate::cases::case::{Build, Mode};
 use crate::cases::observed::Run;
+use crate::cases::service;
+use crate::envoy::rate_limit_service;
 
 /// One listener: a configuration document of a module, whether headers are held, and what callers prove themselves with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -55,6 +57,7 @@ pub(super) fn bootstrap(
     mut sidecar: Value,
     setups: &[Setup],
     upstream: SocketAddr,
+    limits: SocketAddr,
     authority: &Authority,
     access_log: &AccessLog,
 ) -> Result<Value> {
@@ -68,6 +71,8 @@ pub(super) fn bootstrap(
     let address = "/static_resources/clusters/0/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address";
     *sidecar.pointer_mut(address).context("no upstream address")? =
         json!({"socket_address": {"address": upstream.ip().to_string(), "port_value": upstream.port()}});
+    let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+    clusters.context("no clusters")?.push(rate_limit_service(service::CLUSTER, limits)?);
     let document = sidecar.as_object_mut().context("the sidecar is no object")?;
     document.insert("stats_flush_interval".to_owned(), json!(format!("{}s", FLUSH.as_secs_f32())));
     Ok(sidecar)

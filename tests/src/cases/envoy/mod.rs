@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use bytes::Bytes;
 use http::uri::Scheme;
 use tokio::net::TcpListener;
 use tokio::sync::{Semaphore, oneshot};
@@ -31,7 +32,9 @@ use super::counts;
 use super::left::LOG_PREFIX;
 use super::observed::{ClientSaw, Observed, Run};
 use super::report::{Counts, Host, Played};
+use super::service::{self, Said};
 use crate::envoy::{Envoy, sidecar_inbound};
+use crate::grpc;
 
 /// How many exchanges are under way at once.
 const AT_ONCE: usize = 16;
@@ -65,7 +68,10 @@ impl EnvoyHost {
         let authority = Arc::new(Authority::new()?);
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let access_log = AccessLog::new()?;
-        let bootstrap = bootstrap(sidecar_inbound()?, &setups, listener.local_addr()?, &authority, &access_log)?;
+        let limits = TcpListener::bind("127.0.0.1:0").await?;
+        let (upstream, service) = (listener.local_addr()?, limits.local_addr()?);
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, upstream, service, &authority, &access_log)?;
+        let service = tokio::spawn(grpc::serve(limits, Arc::new(limits_answer)));
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
         let (stop, stopped) = oneshot::channel();
@@ -118,6 +124,7 @@ impl EnvoyHost {
             .map(|(index, _)| index)
             .collect();
         let mut left = access_log.read(&logged).await?;
+        service.abort();
         // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
         let log = envoy.stop()?;
         drop(stop);
@@ -143,6 +150,17 @@ impl EnvoyHost {
             .collect();
         Ok(Played { observed, counts, problems })
     }
+}
+
+/// What the rate limit service answers.
+fn limits_answer(question: Bytes) -> grpc::Answer {
+    Box::pin(async move {
+        match service::answer(&question) {
+            Said::Message(message) => Ok(message),
+            Said::Status(status) => Err(tonic::Status::new(i32::try_from(status).unwrap_or(2).into(), "")),
+            Said::Nothing => std::future::pending().await,
+        }
+    })
 }
 
 /// What the module has counted, once no more comes: an exchange is measured at its end, which the client may see first, and

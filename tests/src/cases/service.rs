@@ -1,0 +1,72 @@
+//! The rate limit service of the cases, cluster `limits`: what it answers is in the name of the tool that it is asked about.
+
+use bytes::Bytes;
+use prost::Message;
+
+/// The cluster under which the hosts have it.
+pub(super) const CLUSTER: &str = "limits";
+
+/// What it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Said {
+    /// It answers with this message.
+    Message(Bytes),
+    /// It ends the call with this status.
+    Status(u32),
+    /// Nothing ever comes.
+    Nothing,
+}
+
+/// `envoy.service.ratelimit.v3.RateLimitRequest`.
+#[derive(Clone, PartialEq, Message)]
+struct Question {
+    #[prost(string, tag = "1")]
+    domain: String,
+    #[prost(message, repeated, tag = "2")]
+    descriptors: Vec<Descriptor>,
+    #[prost(uint32, tag = "3")]
+    hits_addend: u32,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Descriptor {
+    #[prost(message, repeated, tag = "1")]
+    entries: Vec<Entry>,
+}
+
+#[derive(Clone, PartialEq, Message)]
+struct Entry {
+    #[prost(string, tag = "1")]
+    key: String,
+    #[prost(string, tag = "2")]
+    value: String,
+}
+
+/// Answers a question, of which all else is what the cases' configurations make it.
+pub(super) fn answer(question: &[u8]) -> Said {
+    const UNKNOWN: u32 = 2;
+    let Ok(Question { domain, descriptors, hits_addend: 1 }) = Question::decode(question) else {
+        return Said::Status(UNKNOWN);
+    };
+    let [Descriptor { entries }] = descriptors.as_slice() else { return Said::Status(UNKNOWN) };
+    let value = |key: &str| entries.iter().find(|entry| entry.key == key).map(|entry| entry.value.as_str());
+    if domain != "cases" || value("limit").is_none() {
+        return Said::Status(UNKNOWN);
+    }
+    let message: &'static [u8] = match value("tool") {
+        Some("within") => &[8, 1],
+        Some("within-told") => &[8, 1, 18, 2, 8, 1],
+        Some("over") => &[8, 2],
+        Some("over-for-7s") => &[8, 2, 18, 6, 8, 2, 34, 2, 8, 7],
+        Some("no-code") => &[],
+        Some("code-9") => &[8, 9],
+        Some("of-two") => &[8, 1, 18, 2, 8, 1, 18, 2, 8, 1],
+        Some("contradiction") => &[8, 1, 18, 2, 8, 2],
+        Some("html") => b"<html>",
+        Some("cut") => &[8, 1, 18, 9, 8],
+        Some("unavailable") => return Said::Status(14),
+        Some("late") => return Said::Nothing,
+        _ => return Said::Status(UNKNOWN),
+    };
+    Said::Message(Bytes::from_static(message))
+}
