@@ -147,7 +147,11 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                     .called("with trace, metrics, audit, spans")
                     .with_sections(&["trace", "metrics", "audit", "spans"]),
             ],
-            cases: vec![Case::call("observed, direct", Request::of_size("/direct", 400), 16)],
+            // Where there is no trace yet one begins, and the request is edited; where there is one, nothing is.
+            cases: vec![
+                Case::call("observed, direct", Request::of_size("/direct", 400), 16),
+                Case::call("observed in a trace, direct", Request::of_size("/direct", 400).in_trace(), 16),
+            ],
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over meshward" }],
             rounds: 9,
         },

@@ -7,12 +7,17 @@ const META: &str = concat!(
     r#""io.modelcontextprotocol/clientCapabilities":{}}"#
 );
 
+/// The context of a trace.
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 /// One POST.
 #[derive(Clone, Debug)]
 pub(crate) struct Request {
     pub(crate) path: String,
     method: &'static str,
     tool: Option<&'static str>,
+    /// It has the context of a trace, in the header field too.
+    is_traced: bool,
     pub(crate) body: String,
 }
 
@@ -22,7 +27,7 @@ impl Request {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},{META}}}}}"#
         );
-        Self { path: path.to_owned(), method: "tools/call", tool: Some(tool), body }
+        Self { path: path.to_owned(), method: "tools/call", tool: Some(tool), is_traced: false, body }
     }
 
     /// A call of `size` bytes: records of text, numbers and booleans, some text with escapes, as tools get them, and as much
@@ -42,10 +47,16 @@ impl Request {
         Self::call(path, "get_user", &format!(r#"{{"records":[{records}],"user":"{}"}}"#, "u".repeat(left)))
     }
 
+    /// The same with the context of a trace, in both places where one can be.
+    pub(crate) fn in_trace(self) -> Self {
+        let meta = format!(r#""_meta":{{"traceparent":"{PARENT}","#);
+        Self { is_traced: true, body: self.body.replacen(r#""_meta":{"#, &meta, 1), ..self }
+    }
+
     /// The question for a list of tools.
     pub(crate) fn list(path: &str) -> Self {
         let body = format!(r#"{{"jsonrpc":"2.0","id":17,"method":"tools/list","params":{{{META}}}}}"#);
-        Self { path: path.to_owned(), method: "tools/list", tool: None, body }
+        Self { path: path.to_owned(), method: "tools/list", tool: None, is_traced: false, body }
     }
 
     /// The header fields, without those of HTTP's own framing.
@@ -58,6 +69,7 @@ impl Request {
             ("user-agent", "bench"),
         ];
         headers.extend(self.tool.map(|tool| ("mcp-name", tool)));
+        headers.extend(self.is_traced.then_some(("traceparent", PARENT)));
         headers
     }
 
@@ -78,6 +90,10 @@ mod tests {
             let request = Request::of_size("/mcp", size);
             serde_json::from_str::<serde_json::Value>(&request.body).unwrap();
             assert_eq!(request.body.len(), size);
+            let traced = request.in_trace();
+            let body: serde_json::Value = serde_json::from_str(&traced.body).unwrap();
+            assert_eq!(body.pointer("/params/_meta/traceparent").and_then(|parent| parent.as_str()), Some(PARENT));
+            assert!(traced.headers().contains(&("traceparent", PARENT)));
         }
         serde_json::from_str::<serde_json::Value>(&Request::list("/mcp").body).unwrap();
     }
