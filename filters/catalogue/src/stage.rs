@@ -7,7 +7,7 @@ use meshward_engine::{
 };
 use meshward_wire::annotations;
 use meshward_wire::json::Span;
-use meshward_wire::listing::{ListKind, Listing};
+use meshward_wire::listing::ListKind;
 use meshward_wire::message::{Kind, Message};
 use meshward_wire::mirrored::{self, Param};
 use meshward_wire::refusal::Reason;
@@ -121,7 +121,7 @@ impl CatalogueExchange {
         if !asked.lists(message, result).is_ok_and(|kinds| kinds.contains(&ListKind::Tools)) {
             return;
         }
-        let Ok(listing) = Listing::read(text, result, ListKind::Tools) else { return };
+        let Some(Ok(listing)) = message.listing(ListKind::Tools) else { return };
         let tools = listing.entries.iter().map(|entry| (&*entry.name, entry.span));
         self.catalogue.learn(&*scope.host, &ServerKey::behind(&*scope.host, scope.headers), text, tools);
     }

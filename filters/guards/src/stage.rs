@@ -19,6 +19,7 @@ use meshward_wire::refusal::Reason;
 use crate::definitions::Inspection;
 use crate::digest::Digest;
 use crate::guards::Guards;
+use crate::hints::may_repeat;
 use crate::look::Look;
 use crate::pins::Pins;
 use crate::store::Tables;
@@ -56,6 +57,25 @@ impl GuardsStage {
     #[must_use]
     pub fn new(guards: Guards) -> Self {
         Self { shared: Rc::new(Shared { guards, tables: RefCell::default() }) }
+    }
+
+    /// Who knows what tools say of themselves that are as they were approved; nobody without pins.
+    #[must_use]
+    pub fn approved(&self) -> Option<Approved> {
+        self.shared.guards.pins.is_some().then(|| Approved(Rc::clone(&self.shared)))
+    }
+}
+
+/// Knows what tools say of themselves that are as they were approved.
+#[derive(Debug, Clone)]
+pub struct Approved(Rc<Shared>);
+
+impl Approved {
+    /// Whether a tool says that a call may run twice.
+    pub(crate) fn may_repeat(&self, host: &dyn Host, headers: &KeptHeaders, name: &str) -> bool {
+        let server = self.0.server(host, headers);
+        let table = self.0.tables.borrow_mut().get(host, server, self.0.guards.max_servers);
+        table.is_some_and(|table| table.may_repeat(&self.0.guards, headers.path(), name))
     }
 }
 
@@ -168,7 +188,7 @@ impl GuardsExchange {
         if !kinds.contains(&ListKind::Tools) {
             return Answer::Pass;
         }
-        let Ok(listing) = Listing::read(text, result, ListKind::Tools) else { return self.unreadable() };
+        let Some(Ok(listing)) = message.listing(ListKind::Tools) else { return self.unreadable() };
         let asked_with = self.lists.iter().find(|(id, _)| message.id().is_some_and(|of| of.raw() == id.raw()));
         let next = json::member(text, result, "nextCursor").and_then(|next| json::string(text, next));
         let place = asked_with.map(|(_, cursor)| Place { cursor: cursor.as_deref(), next: next.as_deref() });
@@ -261,5 +281,6 @@ fn listed<'e>(guards: &Guards, text: &str, entry: &'e Entry<'_>) -> (Listed<'e>,
         definitions.map(|definitions| definitions.inspect(text, entry.span)).unwrap_or_default();
     let look = definitions.filter(|definitions| definitions.looks_at_names());
     let look = look.map(|_| Look::of(&entry.name)).unwrap_or_default();
-    (Listed { name: &entry.name, digest, flaws, cured, look }, cleaned)
+    let may_repeat = may_repeat(text, entry.span);
+    (Listed { name: &entry.name, digest, flaws, cured, look, may_repeat }, cleaned)
 }

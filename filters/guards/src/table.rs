@@ -53,6 +53,8 @@ struct Known {
     cured: Flaws,
     /// What its name looks like, where that is looked at.
     look: Look,
+    /// Its definition of then says that a call may run twice.
+    may_repeat: bool,
     /// The server vouches for that still.
     is_listed: bool,
     /// The server's last whole list did not have it.
@@ -168,6 +170,8 @@ pub(crate) struct Listed<'t> {
     pub(crate) cured: Flaws,
     /// What its name looks like, where that is looked at.
     pub(crate) look: Look,
+    /// It says that a call may run twice.
+    pub(crate) may_repeat: bool,
 }
 
 /// A page of a list.
@@ -318,7 +322,7 @@ impl Table {
             }
             let known = self.tools.entry(id).or_default();
             let previous = known.current.replace(tool.digest);
-            (known.is_listed, known.is_gone) = (true, false);
+            (known.is_listed, known.is_gone, known.may_repeat) = (true, false, tool.may_repeat);
             if known.name.is_empty() {
                 known.name = clipped(tool.name).into();
             }
@@ -426,6 +430,13 @@ impl Table {
             Standing::Unlisted if pins.unlisted == Unlisted::Allow => Standing::Approved,
             standing => standing,
         }
+    }
+
+    /// Whether a tool says that a call may run twice, and is as it was approved.
+    pub(crate) fn may_repeat(&self, guards: &Guards, endpoint: &str, name: &str) -> bool {
+        let says_so = self.tools.get(&NameId::of(name)).is_some_and(|known| known.may_repeat);
+        let standing = |pins| self.standing(guards, pins, pins.of(endpoint), name);
+        says_so && guards.pins.as_ref().map(standing) == Some(Standing::Approved)
     }
 
     /// What was wrong with a tool when it was listed last, and could not be taken out.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use meshward_audit::{Audit, AuditConfig, Spans};
 use meshward_catalogue::{Catalogue, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
-use meshward_guards::{Guards, GuardsStage, Results, ResultsStage};
+use meshward_guards::{Guards, GuardsStage, Results, ResultsStage, Retries, RetriesStage};
 use meshward_identity::Identity;
 use meshward_limits::{Limits as CallLimits, LimitsStage};
 use meshward_metrics::{Metrics, MetricsConfig};
@@ -76,6 +76,11 @@ impl Config {
         if let Some(Err(faults)) = self.guards() {
             for (path, message) in faults {
                 errors.add(&path, message);
+            }
+        }
+        if let Some(Err(faults)) = self.retries.as_ref().map(|retries| Retries::new(retries, self.header_hold)) {
+            for (path, message) in faults {
+                errors.add(&format!("retries.{path}"), message);
             }
         }
         if let Some(Err(faults)) = self.results.as_ref().map(Results::new) {
@@ -257,8 +262,15 @@ impl Config {
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
         // Behind the policy: whom that refuses learns nothing of what was approved.
+        let mut approved = None;
         if let Some(guards) = self.guards().filter(|_| runs(POLICY)) {
-            stages.push(Box::new(GuardsStage::new(guards.map_err(|_| PipelineError::Invalid)?)));
+            let stage = GuardsStage::new(guards.map_err(|_| PipelineError::Invalid)?);
+            approved = stage.approved();
+            stages.push(Box::new(stage));
+        }
+        if let Some(retries) = self.retries.as_ref().filter(|_| runs(POLICY)) {
+            let retries = Retries::new(retries, self.header_hold).map_err(|_| PipelineError::Invalid)?;
+            stages.push(Box::new(RetriesStage::new(retries, approved)));
         }
         if let Some(results) = self.results.as_ref().filter(|_| runs(POLICY)) {
             stages.push(Box::new(ResultsStage::new(Results::new(results).map_err(|_| PipelineError::Invalid)?)));

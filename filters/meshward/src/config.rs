@@ -3,7 +3,7 @@
 use meshward_audit::{AuditConfig, SpansConfig};
 use meshward_catalogue::CatalogueConfig;
 use meshward_engine::Size;
-use meshward_guards::{DefinitionsConfig, PinsConfig, ResultsConfig};
+use meshward_guards::{DefinitionsConfig, PinsConfig, ResultsConfig, RetriesConfig};
 use meshward_identity::IdentityConfig;
 use meshward_limits::LimitConfig;
 use meshward_metrics::MetricsConfig;
@@ -55,6 +55,9 @@ pub struct Config {
     /// What the server's results and messages may hold. Absent: anything.
     #[serde(default)]
     pub results: Option<ResultsConfig>,
+    /// Which calls the proxy may send to the server again, and how long it waits. Absent: as its routes say, and clients.
+    #[serde(default)]
+    pub retries: Option<RetriesConfig>,
     /// Who may call what.
     #[serde(default)]
     pub policy: Option<PolicyConfig>,

@@ -2,8 +2,7 @@
 
 use meshward_engine::{Counter, Scope, Target};
 use meshward_wire::annotations;
-use meshward_wire::json::Span;
-use meshward_wire::listing::{Entry, ListKind, Listing, Unlistable};
+use meshward_wire::listing::{Entry, ListKind, Listing};
 use meshward_wire::revision::Era;
 
 use crate::config::{Effect, Mode};
@@ -36,15 +35,8 @@ impl Filter<'_> {
         }
     }
 
-    /// Takes out of a result what its caller may not use.
-    pub(crate) fn apply<'t>(
-        &self,
-        text: &'t str,
-        result: Span,
-        kind: ListKind,
-        scope: &mut Scope<'_>,
-    ) -> Result<Listing<'t>, Unlistable> {
-        let listing = Listing::read(text, result, kind)?;
+    /// Takes out of a list what its caller may not use.
+    pub(crate) fn apply(&self, text: &str, listing: &Listing<'_>, kind: ListKind, scope: &mut Scope<'_>) {
         let (mut hidden, mut would_hide) = (0_u64, 0_u64);
         for entry in &listing.entries {
             match (self.shows(text, entry, kind, scope), self.policy.mode) {
@@ -61,7 +53,6 @@ impl Filter<'_> {
                 scope.count(Counter::Hidden { list: kind.method(), shadow }, count);
             }
         }
-        Ok(listing)
     }
 
     /// Another caller may see another list: no cache may hand this one on.

@@ -243,10 +243,10 @@ impl PolicyExchange {
         for (number, kind) in kinds.into_iter().enumerate() {
             let subject = self.subject(Filter::used_by(kind), Direction::Client, scope.headers, &*scope.host);
             let filter = Filter { policy: &shared.policy, subject };
-            match filter.apply(text, result, kind, scope) {
-                Ok(listing) if number == 0 => filter.make_private(text, &listing, scope),
-                Ok(_) => {}
-                Err(_) => return unreadable,
+            let Some(Ok(listing)) = message.listing(kind) else { return unreadable };
+            filter.apply(text, &listing, kind, scope);
+            if number == 0 {
+                filter.make_private(text, &listing, scope);
             }
         }
         Answer::Pass

@@ -61,6 +61,8 @@ pub struct Observed {
     pub late: Vec<usize>,
     /// What the module left with the host.
     pub left: Left,
+    /// A real router sent the request on: it took the header fields that are meant for it.
+    pub is_routed: bool,
 }
 
 /// A response, as far as it came.

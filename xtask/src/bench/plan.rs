@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::json;
+
 use super::{
     policies::{self, CONDITION, CONDITION_FAILS, CONDITION_HOLDS, Framing, List},
     proxies::{LISTS, Variant},
@@ -68,6 +70,19 @@ impl Case {
             list: Some(list),
             bytes: list.text().len(),
         }
+    }
+
+    /// A list that is held against pins.
+    fn pinned_list(list: List) -> Self {
+        let listed = Self::list(list);
+        Self { name: listed.name.replacen("list", "pinned list", 1), ..listed }
+    }
+
+    /// The text of a list as the result of a call.
+    fn result(list: List) -> Self {
+        let listed = Self::list(list);
+        let name = listed.name.replacen("list", "result", 1);
+        Self { name, request: Request::call(&list.path(), "get_user", CONDITION_HOLDS), ..listed }
     }
 }
 
@@ -166,6 +181,49 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             cases: LISTS.into_iter().map(Case::list).collect(),
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
             rounds: 3,
+        },
+        Group {
+            title: "Lists and calls, held against pins",
+            target: "a call costs nothing that can be measured",
+            variants: vec![
+                Variant::plain(),
+                with("meshward, unread", policies::of_lists("pass")),
+                with("meshward, pins", policies::of_lists("pass"))
+                    .with_section("pins", json!({ "trust": "first_use" })),
+                with("meshward, pins and definitions", policies::of_lists("pass"))
+                    .with_section("pins", json!({ "trust": "first_use" }))
+                    .with_section("definitions", json!({})),
+            ],
+            cases: LISTS
+                .into_iter()
+                .take(2)
+                .map(Case::pinned_list)
+                .chain([Case::call(
+                    "pinned call, direct",
+                    Request::call("/direct", "search_000000", CONDITION_HOLDS),
+                    16,
+                )])
+                .collect(),
+            compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
+            rounds: 5,
+        },
+        Group {
+            title: "Results, searched for the secrets that come with the module",
+            target: "100 MB/s or more",
+            variants: vec![
+                Variant::plain(),
+                with("meshward, unread", policies::of_sidecar(None)),
+                with("meshward, read strictly", policies::of_sidecar(None)).reading_strictly(),
+                with("meshward, searched", policies::of_sidecar(None)).with_section("results", json!({})),
+                with("meshward, searched for personal data too", policies::of_sidecar(None))
+                    .with_section("results", json!({ "builtin": ["secrets", "personal_data"] })),
+            ],
+            cases: LISTS.into_iter().skip(2).map(Case::result).collect(),
+            compare: &[
+                Compare { with: 1, show: Show::Difference, head: "µs over unread" },
+                Compare { with: 2, show: Show::Difference, head: "µs over read" },
+            ],
+            rounds: 5,
         },
     ]
 }

@@ -44,7 +44,9 @@ pub(crate) struct Variant {
     name: String,
     filters: Filters,
     /// What the module's configuration says besides, section by section.
-    sections: Vec<&'static str>,
+    sections: Vec<(&'static str, Value)>,
+    /// `protocol.responses: strict`.
+    reads_strictly: bool,
     /// The call that it must refuse; `None`: it refuses nothing, or that is not known.
     denied: Option<Request>,
     /// It shows the half of a list only.
@@ -63,7 +65,14 @@ enum Filters {
 
 impl Variant {
     fn new(name: &str, filters: Filters) -> Self {
-        Self { name: name.to_owned(), filters, sections: Vec::new(), denied: None, filters_lists: false }
+        Self {
+            name: name.to_owned(),
+            filters,
+            sections: Vec::new(),
+            reads_strictly: false,
+            denied: None,
+            filters_lists: false,
+        }
     }
 
     pub(crate) fn plain() -> Self {
@@ -95,7 +104,19 @@ impl Variant {
 
     /// With sections of the configuration that say nothing but that they are there.
     pub(crate) fn with_sections(mut self, sections: &[&'static str]) -> Self {
-        self.sections = sections.to_vec();
+        self.sections.extend(sections.iter().map(|section| (*section, json!({}))));
+        self
+    }
+
+    /// With a section of the configuration.
+    pub(crate) fn with_section(mut self, section: &'static str, value: Value) -> Self {
+        self.sections.push((section, value));
+        self
+    }
+
+    /// Every response is read, and nothing else is done with it.
+    pub(crate) const fn reading_strictly(mut self) -> Self {
+        self.reads_strictly = true;
         self
     }
 
@@ -134,8 +155,11 @@ impl Variant {
                     *at(&mut configuration, "/policy")? = policy.clone();
                     at(&mut configuration, "/protocol")?["max_response_bytes"] = json!("4MiB");
                 }
+                if self.reads_strictly {
+                    at(&mut configuration, "/protocol")?["responses"] = json!("strict");
+                }
                 let sections = configuration.as_object_mut().context("the sidecar's configuration is no object")?;
-                sections.extend(self.sections.iter().map(|section| ((*section).to_owned(), json!({}))));
+                sections.extend(self.sections.iter().map(|(section, value)| ((*section).to_owned(), value.clone())));
                 *text = json!(configuration.to_string());
                 json!([module, whole_body(), router])
             }

@@ -57,6 +57,7 @@ fn list(tables: &mut Tables, store: &Store, server: u64, max: usize, tool: (&str
         flaws: Flaws::default(),
         cured: Flaws::default(),
         look: Look::default(),
+        may_repeat: false,
     };
     let page = Page { tools: vec![listed], place: None };
     tables.change(store, server, max, |table| table.review(&guards, "/mcp", &page))

@@ -16,6 +16,8 @@ const TRUSTED: u8 = 1;
 const CURRENT: u8 = 2;
 const LISTED: u8 = 4;
 const GONE: u8 = 8;
+/// Where it is not said, it is not so: a table without it reads well.
+const MAY_REPEAT: u8 = 16;
 
 impl Table {
     pub(crate) fn decode(value: &[u8]) -> Option<Self> {
@@ -48,8 +50,9 @@ impl Table {
             reader.0 = rest;
             let name = std::str::from_utf8(name).ok()?.into();
             let (flaws, cured) = (Flaws(flaws), Flaws(cured));
-            let (is_listed, is_gone) = (flags & LISTED != 0, flags & GONE != 0);
-            let known = Known { name, trusted, current, flaws, cured, look, is_listed, is_gone };
+            let is_set = |flag: u8| flags & flag != 0;
+            let (may_repeat, is_listed, is_gone) = (is_set(MAY_REPEAT), is_set(LISTED), is_set(GONE));
+            let known = Known { name, trusted, current, flaws, cured, look, may_repeat, is_listed, is_gone };
             tools.insert(id, known);
         }
         Some(Self { server, changed, is_complete: is_complete != 0, walk, tools })
@@ -70,7 +73,8 @@ impl Table {
             let flags = flag(known.trusted.is_some(), TRUSTED)
                 | flag(known.current.is_some(), CURRENT)
                 | flag(known.is_listed, LISTED)
-                | flag(known.is_gone, GONE);
+                | flag(known.is_gone, GONE)
+                | flag(known.may_repeat, MAY_REPEAT);
             body.extend_from_slice(&id.0);
             body.extend_from_slice(&[flags, known.flaws.0, known.cured.0]);
             body.extend_from_slice(&known.look.0);

@@ -16,7 +16,7 @@ fn pins(trust: Trust, change: impl FnOnce(&mut PinsConfig)) -> Guards {
 }
 
 fn listed(name: &str, digest: Digest) -> Listed<'_> {
-    Listed { name, digest, flaws: Flaws::default(), cured: Flaws::default(), look: Look::default() }
+    Listed { name, digest, flaws: Flaws::default(), cured: Flaws::default(), look: Look::default(), may_repeat: false }
 }
 
 /// Tools with their definitions; what a step says of each, and what has changed: `+` added, `-` removed, `?` unknown,

@@ -4,11 +4,14 @@ mod known;
 mod read;
 
 use std::borrow::Cow;
+use std::cell::OnceCell;
+use std::rc::Rc;
 
 pub use self::known::resembles;
 pub use self::read::{ReadError, Reader};
 use self::read::{SLOTS, Slot};
 use crate::json::{Span, ValueKind, unescape, writes};
+use crate::listing::{ListKind, Listing, Unlistable};
 use crate::scan::{Letters, Value};
 
 /// What a body holds.
@@ -43,6 +46,8 @@ pub struct Message<'b> {
     kind: Kind,
     values: [Value; SLOTS],
     members: Members,
+    /// What the result lists as tools, once somebody has asked: several look at that.
+    tools: OnceCell<Result<Rc<Listing<'b>>, Unlistable>>,
 }
 
 /// Members of objects that are looked into often: each key without its quotes, and its value.
@@ -269,6 +274,17 @@ impl<'b> Message<'b> {
     #[must_use]
     pub fn result(&self) -> Option<Span> {
         self.span_of(Slot::Result)
+    }
+
+    /// What the result lists of a kind; `None` where there is no result. Tools are read once, whoever asks.
+    ///
+    /// # Errors
+    /// As [`Listing::read`].
+    #[must_use]
+    pub fn listing(&self, kind: ListKind) -> Option<Result<Rc<Listing<'b>>, Unlistable>> {
+        let result = self.result()?;
+        let read = || Listing::read(self.text, result, kind).map(Rc::new);
+        Some(if kind == ListKind::Tools { self.tools.get_or_init(read).clone() } else { read() })
     }
 
     /// `error`, an object.

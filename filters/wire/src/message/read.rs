@@ -1,5 +1,7 @@
 //! From bytes to messages: what the scanner finds is sorted into slots, and every message is checked when it closes.
 
+use std::cell::OnceCell;
+
 use super::known::{resembles_envelope, resembles_params, resembles_reference};
 use super::{Body, Kind, Members, Message, OwnedId};
 use crate::json::{Span, ValueKind, unescape};
@@ -398,7 +400,7 @@ impl Sink for Messages<'_> {
             return Err(Reason::BatchTooLong);
         }
         let members = std::mem::replace(&mut self.members, Members::NONE);
-        let message = Message { text: self.text, span, kind, values: self.values, members };
+        let message = Message { text: self.text, span, kind, values: self.values, members, tools: OnceCell::new() };
         if self.is_batch {
             self.done.push(message);
         } else {

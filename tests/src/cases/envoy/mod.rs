@@ -145,6 +145,7 @@ impl EnvoyHost {
                     upstream,
                     late,
                     left: left.remove(&index).map(|entry| entry.left(&records)).unwrap_or_default(),
+                    is_routed: true,
                 }
             })
             .collect();
