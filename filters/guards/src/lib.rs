@@ -10,6 +10,8 @@
 mod config;
 mod definitions;
 mod digest;
+#[doc(hidden)]
+pub mod fuzzing;
 mod guards;
 mod hints;
 mod look;

@@ -156,6 +156,21 @@ impl<'t> Listing<'t> {
         Ok(Self { result, entries: entries.ok_or(ListFault::Missing.at(result))?, cache_scope })
     }
 
+    /// The same, with its names copied.
+    #[must_use]
+    pub fn into_owned(self) -> Listing<'static> {
+        let owned = |entry: Entry<'_>| Entry {
+            span: entry.span,
+            name: Cow::Owned(entry.name.into_owned()),
+            input_schema: entry.input_schema,
+        };
+        Listing {
+            entries: self.entries.into_iter().map(owned).collect(),
+            result: self.result,
+            cache_scope: self.cache_scope,
+        }
+    }
+
     /// Has the result say that it is for one caller only: `cacheScope` becomes `private`, or is put in. Without it,
     /// what a client takes for granted is not defined (MCP 2026-07-28, server/utilities/caching).
     ///

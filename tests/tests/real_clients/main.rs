@@ -11,6 +11,7 @@
 mod guards;
 mod metrics;
 mod policy;
+mod results;
 mod sessions;
 
 use std::thread;

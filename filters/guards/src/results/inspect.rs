@@ -11,18 +11,18 @@ use super::search::Found;
 
 /// What was found in a message.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Inspected {
+pub(crate) struct Inspected {
     /// How often, by pattern; empty if nothing was.
-    pub(super) counts: Vec<u64>,
+    pub(crate) counts: Vec<u64>,
     /// What takes the place of which letters, if it is redacted.
-    pub(super) edits: Vec<(Span, String)>,
+    pub(crate) edits: Vec<(Span, String)>,
     /// There is more than may be.
-    pub(super) has_more: bool,
+    pub(crate) has_more: bool,
 }
 
 impl Results {
     /// Searches the texts of all strings in a value. What a client has to give back as it is, is let be: `kept`.
-    pub(super) fn inspect(&self, text: &str, value: Span, kept: impl FnOnce() -> Option<Span>) -> Inspected {
+    pub(crate) fn inspect(&self, text: &str, value: Span, kept: impl FnOnce() -> Option<Span>) -> Inspected {
         let mut inspected = Inspected::default();
         let mut unescaped = String::new();
         let mut kept = Lazy::Open(kept);

@@ -46,8 +46,9 @@ pub struct Message<'b> {
     kind: Kind,
     values: [Value; SLOTS],
     members: Members,
-    /// What the result lists as tools, once somebody has asked: several look at that.
-    tools: OnceCell<Result<Rc<Listing<'b>>, Unlistable>>,
+    /// What the result lists as tools, once somebody has asked: several look at that. It borrows nothing, so that a message
+    /// can be taken for one of a shorter life.
+    tools: OnceCell<Result<Rc<Listing<'static>>, Unlistable>>,
 }
 
 /// Members of objects that are looked into often: each key without its quotes, and its value.
@@ -283,8 +284,14 @@ impl<'b> Message<'b> {
     #[must_use]
     pub fn listing(&self, kind: ListKind) -> Option<Result<Rc<Listing<'b>>, Unlistable>> {
         let result = self.result()?;
-        let read = || Listing::read(self.text, result, kind).map(Rc::new);
-        Some(if kind == ListKind::Tools { self.tools.get_or_init(read).clone() } else { read() })
+        let read = || Listing::read(self.text, result, kind);
+        Some(match kind {
+            ListKind::Tools => match self.tools.get_or_init(|| read().map(Listing::into_owned).map(Rc::new)) {
+                Ok(listing) => Ok(Rc::<Listing<'static>>::clone(listing)),
+                Err(unlistable) => Err(*unlistable),
+            },
+            ListKind::Prompts | ListKind::Resources | ListKind::ResourceTemplates => read().map(Rc::new),
+        })
     }
 
     /// `error`, an object.
