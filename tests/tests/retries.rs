@@ -1,6 +1,11 @@
 //! What a real Envoy sends to a server again, and how long it waits, as the module tells it: a server that fails counts its calls.
 
-#![expect(clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
+#![expect(
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a test may panic: that is how it fails"
+)]
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
