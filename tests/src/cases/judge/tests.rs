@@ -33,7 +33,7 @@ fn passed() -> Observed {
     };
     let client =
         ClientSaw { status: Some(200), headers: case.answer.headers.clone(), body: case.answer.body(), broken: None };
-    Observed { client, upstream: vec![upstream], late: Vec::new(), left: Left::default() }
+    Observed { client, upstream: vec![upstream], late: Vec::new(), left: Left::default(), is_routed: false }
 }
 
 #[test]
@@ -99,7 +99,7 @@ fn refused() -> Observed {
         body: body.to_vec(),
         broken: None,
     };
-    Observed { client, upstream: Vec::new(), late: Vec::new(), left: Left::default() }
+    Observed { client, upstream: Vec::new(), late: Vec::new(), left: Left::default(), is_routed: false }
 }
 
 const REFUSED: &str = "{ refused: { status: 200, code: -31403, reason: denied, id: '1.0' } }";
