@@ -124,7 +124,7 @@ async fn redis_is_stopped_killed_and_started_again_under_load() {
         let server = Server::start().await;
         let proxy = eight_workers(&limits(on_failure), &server, Some(address));
 
-        // Two proxies' worth of workers share one limit: so many calls pass, and no more.
+        // So many calls pass, and no more.
         let mut clients = Vec::new();
         for _ in 0..16 {
             clients.push(Client::connect(proxy.address()).await);
@@ -158,7 +158,7 @@ async fn redis_is_stopped_killed_and_started_again_under_load() {
         for _ in 0..5 {
             let begun = Instant::now();
             assert_eq!(call(&mut client, "other").await, lost, "{on_failure}, stalled");
-            assert!(begun.elapsed() >= TIMEOUT, "it was waited for");
+            assert!(begun.elapsed() >= TIMEOUT / 2, "it was waited for");
         }
         database.signal("-CONT");
         until(&mut client, "counted", &over()).await;
