@@ -13,6 +13,7 @@ mod metrics;
 mod policy;
 mod results;
 mod sessions;
+mod signatures;
 
 use std::thread;
 
