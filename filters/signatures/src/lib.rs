@@ -10,6 +10,7 @@ mod base;
 mod component;
 mod coverage;
 mod digest;
+pub mod fuzzing;
 mod jwk;
 mod key;
 mod request;

@@ -4,11 +4,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use sfv::{BareItem, InnerList, Integer, Key, Parameters};
 
-use crate::base::{base, parameters};
+use crate::base::{MOST_COMPONENTS, base, parameters};
 use crate::component::{Component, Form, Unusable};
 use crate::coverage::Coverage;
 use crate::key::SigningKey;
 use crate::request::Request;
+use crate::verify::MOST_FIELD_BYTES;
 
 /// Who signs, and how.
 #[derive(Debug, Clone)]
@@ -63,11 +64,18 @@ impl Signer {
         let components = wanted.map(armoured).collect::<Result<Vec<_>, _>>()?;
         let items = components.iter().map(|component| component.item().ok_or(Unusable::Unsupported));
         let items = items.collect::<Result<Vec<_>, _>>()?;
+        // What nobody could read again, such as a name that is none, or more than is ever read.
+        let is_readable =
+            items.iter().zip(&components).all(|(item, component)| Component::read(item).as_ref() == Ok(component));
+        if !is_readable || items.len() > MOST_COMPONENTS {
+            return Err(Unusable::Unsupported);
+        }
         let input = InnerList::with_params(items, self.parameters(stamp).ok_or(Unusable::Unsupported)?);
         let base = base(request, &input, &components)?;
         let signature = STANDARD.encode(self.key.sign(base.as_bytes()));
         let label = &self.label;
-        let input = parameters(&input).ok_or(Unusable::Unwritable)?;
+        let input =
+            parameters(&input).filter(|input| input.len() < MOST_FIELD_BYTES / 2).ok_or(Unusable::Unwritable)?;
         Ok(Signed { input: format!("{label}={input}"), signature: format!("{label}=:{signature}:") })
     }
 

@@ -100,7 +100,7 @@ pub struct Verified {
 }
 
 /// The longest value of either field, in bytes.
-const MOST_FIELD_BYTES: usize = 8192;
+pub(crate) const MOST_FIELD_BYTES: usize = 8192;
 /// The most signatures of a request: each costs a verification.
 const MOST_SIGNATURES: usize = 4;
 /// The longest name of a key, and the longest nonce.

@@ -133,14 +133,11 @@ fn another_implementation_verifies_what_was_signed() {
     let (head, body) = signed(|upstream| Proxy::start(Host::Envoy, &signs(), upstream).unwrap());
     assert!(body.contains("traceparent"), "{body}: what is signed is what the trace has edited");
     let headers: Vec<_> = head.lines().skip(1).map(|line| line.split_once(": ").unwrap()).collect();
-    let asked = |body: &str| {
-        json!({"method": "POST", "url": "http://tools.example/mcp", "headers": headers, "body": body, "keys": {"client": PUBLIC}})
-    };
+    let asked = |body: &str| json!({"method": "POST", "url": "http://tools.example/mcp", "headers": headers, "body": body, "keys": {"client": PUBLIC}});
     let verify = |asked: Value| {
         let mut python = Command::new(clients::python().unwrap());
         let python = python.arg("verify_signature.py").current_dir(clients::folder());
-        let mut child =
-            python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = python.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         child.stdin.take().unwrap().write_all(asked.to_string().as_bytes()).unwrap();
         let output = child.wait_with_output().unwrap();
         (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
@@ -148,7 +145,8 @@ fn another_implementation_verifies_what_was_signed() {
     let (verified, said) = verify(asked(&body));
     assert!(verified, "{said}");
     let said: Value = serde_json::from_str(&said).unwrap();
-    for covered in ["@method", "@authority", "@path", "content-digest", "mcp-protocol-version", "traceparent", "accept"] {
+    for covered in ["@method", "@authority", "@path", "content-digest", "mcp-protocol-version", "traceparent", "accept"]
+    {
         assert!(said[0]["covered"].as_array().unwrap().contains(&json!(format!("\"{covered}\""))), "{covered}: {said}");
     }
     assert_eq!(said[0]["parameters"]["tag"], "mcp");

@@ -14,6 +14,7 @@ use super::{
     proxies::{LOAD_CORE, Proxy, pinned},
     report::Sample,
     request::Request,
+    signed::AUTHORITY,
 };
 use crate::command;
 
@@ -43,7 +44,8 @@ impl Load {
         let headers: String = request
             .headers()
             .into_iter()
-            .map(|(name, value)| format!("            wrk.headers[\"{name}\"] = \"{value}\"\n"))
+            .chain([("Host", AUTHORITY)])
+            .map(|(name, value)| format!("            wrk.headers[\"{name}\"] = [[{value}]]\n"))
             .collect();
         let text = format!(
             r#"

@@ -11,6 +11,7 @@ mod policies;
 mod proxies;
 mod report;
 mod request;
+mod signed;
 
 use std::{fs, io::IsTerminal as _, path::PathBuf, time::Duration};
 

@@ -8,6 +8,7 @@ use super::{
     policies::{self, CONDITION, CONDITION_FAILS, CONDITION_HOLDS, Framing, List},
     proxies::{LISTS, Variant},
     request::Request,
+    signed::{self, Algorithm},
 };
 
 /// Proxies side by side.
@@ -169,6 +170,26 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             ],
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over meshward" }],
             rounds: 9,
+        },
+        Group {
+            title: "Signed requests",
+            target: "none is set: what a signature costs beside the same policy without it",
+            variants: vec![
+                Variant::plain(),
+                Variant::meshward(module),
+                Variant::meshward(module)
+                    .called("verifying HMAC")
+                    .with_section("replay", signed::verified(Algorithm::Hmac)),
+                Variant::meshward(module)
+                    .called("verifying Ed25519")
+                    .with_section("replay", signed::verified(Algorithm::Ed25519)),
+            ],
+            cases: vec![Case::call("signed 4 KiB, direct", Request::of_size("/direct", 4096).signed(), 16)],
+            compare: &[
+                Compare { with: 1, show: Show::Ratio, head: "× unverified" },
+                Compare { with: 1, show: Show::Difference, head: "µs over unverified" },
+            ],
+            rounds: 5,
         },
         Group {
             title: "Lists, half of the tools hidden",

@@ -16,6 +16,7 @@ use super::{
     plan::Case,
     policies::{Framing, List},
     request::Request,
+    signed::AUTHORITY,
 };
 use crate::{envoy_config, tools, workspace::Workspace};
 
@@ -444,7 +445,7 @@ fn beginning(answer: &str) -> String {
 fn ask(port: u16, head: &str, body: &str) -> Result<String> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(Duration::from_secs(5)))?;
-    write!(stream, "{head}host: localhost\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
+    write!(stream, "{head}host: {AUTHORITY}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())

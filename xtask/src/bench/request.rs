@@ -1,5 +1,7 @@
 //! What is sent: calls of a tool, and the question for a list, as a client of revision 2026-07-28 sends them.
 
+use super::signed;
+
 /// The fields of `_meta` that every request of that revision has.
 const META: &str = concat!(
     r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","#,
@@ -18,6 +20,8 @@ pub(crate) struct Request {
     tool: Option<&'static str>,
     /// It has the context of a trace, in the header field too.
     is_traced: bool,
+    /// The fields that sign it.
+    signed: Vec<(&'static str, String)>,
     pub(crate) body: String,
 }
 
@@ -27,7 +31,14 @@ impl Request {
         let body = format!(
             r#"{{"jsonrpc":"2.0","id":17,"method":"tools/call","params":{{"name":"{tool}","arguments":{arguments},{META}}}}}"#
         );
-        Self { path: path.to_owned(), method: "tools/call", tool: Some(tool), is_traced: false, body }
+        Self {
+            path: path.to_owned(),
+            method: "tools/call",
+            tool: Some(tool),
+            is_traced: false,
+            signed: Vec::new(),
+            body,
+        }
     }
 
     /// A call of `size` bytes: records of text, numbers and booleans, some text with escapes, as tools get them, and as much
@@ -56,11 +67,11 @@ impl Request {
     /// The question for a list of tools.
     pub(crate) fn list(path: &str) -> Self {
         let body = format!(r#"{{"jsonrpc":"2.0","id":17,"method":"tools/list","params":{{{META}}}}}"#);
-        Self { path: path.to_owned(), method: "tools/list", tool: None, is_traced: false, body }
+        Self { path: path.to_owned(), method: "tools/list", tool: None, is_traced: false, signed: Vec::new(), body }
     }
 
     /// The header fields, without those of HTTP's own framing.
-    pub(crate) fn headers(&self) -> Vec<(&'static str, &'static str)> {
+    pub(crate) fn headers(&self) -> Vec<(&'static str, &str)> {
         let mut headers = vec![
             ("content-type", "application/json"),
             ("accept", "application/json, text/event-stream"),
@@ -70,7 +81,13 @@ impl Request {
         ];
         headers.extend(self.tool.map(|tool| ("mcp-name", tool)));
         headers.extend(self.is_traced.then_some(("traceparent", PARENT)));
+        headers.extend(self.signed.iter().map(|(name, value)| (*name, value.as_str())));
         headers
+    }
+
+    /// The same, signed.
+    pub(crate) fn signed(self) -> Self {
+        Self { signed: signed::fields(&self), ..self }
     }
 
     /// The request line and the header fields, each line with its end.
