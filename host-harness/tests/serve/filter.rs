@@ -202,7 +202,7 @@ async fn a_call_over_grpc_that_fails_or_hangs_ends_with_a_status() {
             .unwrap()
     })
     .await;
-    let no_grpc = Upstream::start(|_| async { Response::builder().status(401).body(full("no")).unwrap() }).await;
+    let no_grpc = Upstream::start(|_| async { Response::builder().status(401).body(full("")).unwrap() }).await;
     // 14: unavailable, written as the character behind `=`; 4: too late; 7: as the service says; 16: what 401 means.
     for (address, status) in [(nobody, '>'), (silent.address, '4'), (refuses.address, '7'), (no_grpc.address, '@')] {
         let cluster = format!("auth=h2c://{address}");
