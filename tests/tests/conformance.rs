@@ -32,14 +32,17 @@ fn direct(revision: &str) -> Result<&'static Verdicts> {
 
 /// What the suite finds through a proxy, with a policy.
 fn proxied(host: Host, header_hold: bool, revision: &str, policy: Value) -> Result<Verdicts> {
+    proxied_with(host, revision, json!({"header_hold": header_hold, "policy": policy}))
+}
+
+/// What it finds through a proxy that is configured so.
+fn proxied_with(host: Host, revision: &str, sections: Value) -> Result<Verdicts> {
     // The server tells all who listen of a change: each run needs its own.
     let server = McpServer::start()?;
-    let document = json!({
-        "apiVersion": "meshward/v1",
-        "endpoints": [{"path": "/mcp"}],
-        "header_hold": header_hold,
-        "policy": policy,
-    });
+    let mut document = json!({"apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}]});
+    if let (Some(document), Value::Object(sections)) = (document.as_object_mut(), sections) {
+        document.extend(sections);
+    }
     let proxy = Proxy::start(host, &document, server.address())?;
     conformance::run(proxy.address(), revision)
 }
@@ -96,6 +99,32 @@ fn stateless_requests_through_envoy_without_header_hold() -> Result<()> {
 #[test]
 fn stateless_requests_through_serve() -> Result<()> {
     finds_the_same(Host::Serve, true, STATELESS)
+}
+
+/// What is to pass once passes once: the suite uses no id, no token and no state twice, and gets its own.
+fn replay_checks(revision: &str) -> Result<()> {
+    let keys = json!([{"id": "k1", "secret": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]);
+    let replay = json!({
+        "sessions": {"keys": keys},
+        "request_ids": {},
+        "request_state": {"keys": keys},
+        "idempotency": {},
+    });
+    let direct = direct(revision)?;
+    let proxied = proxied_with(Host::Envoy, revision, json!({"replay": replay}))?;
+    let differences = direct.differences(&proxied);
+    assert!(differences.is_empty(), "{}", report("replay checks", direct, &proxied, &differences));
+    Ok(())
+}
+
+#[test]
+fn sessions_with_replay_checks() -> Result<()> {
+    replay_checks(SESSION)
+}
+
+#[test]
+fn stateless_requests_with_replay_checks() -> Result<()> {
+    replay_checks(STATELESS)
 }
 
 /// The comparison would notice: a policy that refuses prompts fails what is about prompts, and nothing else.

@@ -20,6 +20,8 @@ pub struct ReplayConfig {
     pub freshness: Option<FreshnessConfig>,
     /// Ids of requests and progress tokens are used once, and responses answer what was asked. Absent: nobody looks.
     pub request_ids: Option<RequestIdsConfig>,
+    /// A `requestState` belongs to who got it, and is used once. Absent: whoever has one may use it.
+    pub request_state: Option<RequestStateConfig>,
     /// A call is carried out once under its idempotency key. Absent: keys mean nothing here.
     pub idempotency: Option<IdempotencyConfig>,
     /// Requests that are signed. Absent: whoever can alter a request on its way can alter it.
@@ -168,6 +170,42 @@ impl RequestIdsConfig {
     }
 }
 
+/// How a `requestState` (2026-07-28) is bound to who got it, and to the request it was given for.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RequestStateConfig {
+    /// What becomes of a state that does not belong to its caller or its request, that was used, or that was not given out here.
+    #[serde(default)]
+    pub mode: Mode,
+    /// What of a caller a state belongs to, as in `sessions.bound_to`.
+    #[serde(default = "usual_attributes")]
+    pub bound_to: Vec<String>,
+    /// The keys, as in `sessions.keys`.
+    pub keys: Vec<KeyConfig>,
+    /// For how long a state is accepted after it was given.
+    #[serde(default = "one_hour")]
+    pub life: Period,
+}
+
+const fn one_hour() -> Period {
+    Period::seconds(3600)
+}
+
+impl RequestStateConfig {
+    fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
+        let mut faults = Vec::new();
+        if !(Period::seconds(1)..=LONGEST).contains(&self.life) {
+            faults.push(("life".to_owned(), "between 1s and 168h".to_owned()));
+        }
+        for (list, below) in [("bound_to", binding::faults(&self.bound_to, trusted)), ("keys", key::faults(&self.keys))]
+        {
+            faults.extend(below.into_iter().map(|(path, message)| (format!("{list}{path}"), message)));
+        }
+        faults.into_iter().map(|(path, message)| (format!("request_state.{path}"), message)).collect()
+    }
+}
+
 /// The most patterns of names: each is held against every call.
 const MOST_PATTERNS: usize = 256;
 
@@ -260,8 +298,10 @@ pub struct SessionsConfig {
 impl ReplayConfig {
     /// The environment variables that have its keys.
     pub fn environment(&self) -> impl Iterator<Item = &str> {
-        let sessions = self.sessions.iter().flat_map(|sessions| &sessions.keys).filter_map(|key| key.env.as_deref());
-        sessions.chain(self.signatures.environment())
+        let sessions = self.sessions.iter().flat_map(|sessions| &sessions.keys);
+        let states = self.request_state.iter().flat_map(|state| &state.keys);
+        let keys = sessions.chain(states).filter_map(|key| key.env.as_deref());
+        keys.chain(self.signatures.environment())
     }
 
     /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers. `holds`: the head
@@ -271,6 +311,7 @@ impl ReplayConfig {
         let mut faults = self.nonces.faults();
         faults.extend(self.freshness.iter().flat_map(|freshness| freshness.faults(trusted)));
         faults.extend(self.request_ids.iter().flat_map(|request_ids| request_ids.faults(trusted)));
+        faults.extend(self.request_state.iter().flat_map(|state| state.faults(trusted)));
         faults.extend(self.idempotency.iter().flat_map(|idempotency| idempotency.faults(trusted)));
         let signatures = self.signatures.faults(holds).into_iter();
         faults.extend(signatures.map(|(path, message)| (format!("signatures.{path}"), message)));

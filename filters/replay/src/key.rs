@@ -10,6 +10,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::seal::SealKey;
+
 /// What the module finds in its environment by a name: Envoy's `vm_config.environment_variables`.
 pub type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
@@ -103,6 +105,18 @@ impl KeyConfig {
             (None, None) => Err(NOT_A_KEY.to_owned()),
         }
     }
+}
+
+/// Keys to seal with, in order.
+///
+/// # Errors
+/// The place of the first that cannot be had, and why.
+pub(crate) fn seal_keys(keys: &[KeyConfig], environment: Environment<'_>) -> Result<Vec<SealKey>, (usize, String)> {
+    let seal_key = |(index, key): (usize, &KeyConfig)| {
+        let bytes = key.resolve(environment).map_err(|message| (index, message))?;
+        SealKey::new(key.id.clone(), &bytes).ok_or_else(|| (index, "this key cannot be used".to_owned()))
+    };
+    keys.iter().enumerate().map(seal_key).collect()
 }
 
 /// What is wrong with keys, by paths below their list.

@@ -5,6 +5,7 @@
 //! - What may be used once is remembered for all workers of a proxy ([`Nonces`]), and messages that say when they were made and
 //!   which nonce they have are held against it ([`FreshnessConfig`]).
 //! - Ids of requests and progress tokens are used once, and responses answer what was asked ([`RequestIdsConfig`]).
+//! - A `requestState` goes back once, from whom it was given to, with the request it was given for ([`RequestStateConfig`]).
 //! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
 //! - Requests are signed over what they are: those that come are verified, those that go are signed ([`SignaturesConfig`]).
 
@@ -16,18 +17,21 @@ mod field;
 mod freshness;
 mod idempotency;
 mod key;
+mod letters;
 mod memory;
 mod nonces;
 mod request_ids;
+mod request_state;
 mod seal;
 mod sessions;
 mod signatures;
 mod stages;
+mod state_seal;
 
 pub use binding::Attribute;
 pub use config::{
-    FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, RequestIdsConfig, ResponsesConfig,
-    SessionsConfig,
+    FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, RequestIdsConfig, RequestStateConfig,
+    ResponsesConfig, SessionsConfig,
 };
 pub use field::Field;
 pub use freshness::FreshnessStage;
@@ -35,6 +39,7 @@ pub use idempotency::IdempotencyStage;
 pub use key::{Environment, KeyConfig, Secret};
 pub use nonces::{Nonces, Seen, Window};
 pub use request_ids::RequestIdsStage;
+pub use request_state::RequestStateStage;
 pub use sessions::SessionsStage;
 pub use signatures::{
     AlgorithmConfig, NonceConfig, SignConfig, SignatureKeyConfig, SignaturesConfig, SigningKeyConfig, VerifyConfig,

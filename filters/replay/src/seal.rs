@@ -10,7 +10,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
 
 /// The bytes of each half of a seal.
-const HALF: usize = 16;
+pub(crate) const HALF: usize = 16;
 
 /// What the two halves are made for: the same key makes nothing else that could be taken for them.
 const CALLER: &[u8] = b"meshward session caller v1\0";
@@ -43,7 +43,12 @@ impl SealKey {
         Some(Self { id, mac: Hmac::new_from_slice(key).ok()? })
     }
 
-    fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
+    /// Its name.
+    pub(crate) fn id(&self) -> &str {
+        &self.id
+    }
+
+    pub(crate) fn mac(&self, parts: &[&[u8]]) -> Hmac<Sha256> {
         let mut mac = self.mac.clone();
         for part in parts {
             mac.update(part);
@@ -67,7 +72,7 @@ impl SealKey {
     }
 }
 
-fn first_half(mac: Hmac<Sha256>) -> [u8; HALF] {
+pub(crate) fn first_half(mac: Hmac<Sha256>) -> [u8; HALF] {
     let whole = mac.finalize().into_bytes();
     std::array::from_fn(|index| whole.get(index).copied().unwrap_or_default())
 }

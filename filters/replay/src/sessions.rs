@@ -12,7 +12,7 @@ use meshward_wire::refusal::Reason;
 
 use crate::binding::{Owners, demand};
 use crate::config::SessionsConfig;
-use crate::key::Environment;
+use crate::key::{Environment, seal_keys};
 use crate::seal::{Broken, SealKey, open};
 use crate::stages::ReplayError;
 
@@ -50,12 +50,8 @@ impl SessionsStage {
         let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
         let owners = Owners::new(bound_to, identity);
         let owners = owners.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
-        let key = |(index, key): (usize, &crate::key::KeyConfig)| {
-            let wrong = |message: &str| fault(format!("sessions.keys[{index}]"), message);
-            let bytes = key.resolve(environment).map_err(|message| wrong(&message))?;
-            SealKey::new(key.id.clone(), &bytes).ok_or_else(|| wrong("this key cannot be used"))
-        };
-        let keys = keys.iter().enumerate().map(key).collect::<Result<Vec<_>, _>>()?;
+        let keys = seal_keys(keys, environment);
+        let keys = keys.map_err(|(index, message)| fault(format!("sessions.keys[{index}]"), &message))?;
         let sealing =
             keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
         let shared = Shared { mode: *mode, owners, sealing, keys };

@@ -12,6 +12,7 @@ use crate::key::Environment;
 use crate::memory::Memory;
 use crate::nonces::Nonces;
 use crate::request_ids::RequestIdsStage;
+use crate::request_state::RequestStateStage;
 use crate::sessions::SessionsStage;
 use crate::signatures::{SignStage, VerifyStage};
 
@@ -68,6 +69,10 @@ impl ReplayStages {
         if let Some(idempotency) = &config.idempotency {
             let stage = IdempotencyStage::new(idempotency, identity.clone(), Rc::clone(&memory));
             stages.last.push(Box::new(stage.map_err(|message| fault("idempotency.bound_to", message))?));
+        }
+        if let Some(state) = &config.request_state {
+            let stage = RequestStateStage::new(state, identity.clone(), Rc::clone(&nonces), environment)?;
+            stages.last.push(Box::new(stage));
         }
         Ok(stages)
     }

@@ -183,6 +183,14 @@ reasons! {
     RequestIdsUnavailable, "request_ids_unavailable", -31503, 503, "Whether this request id was used before cannot be found out: try again later";
     /// A response to what was not asked.
     ResponseUnasked, "response_unasked", -31502, 502, "The server answered something else than what was asked";
+    /// A `requestState` that was not given out here, or long ago.
+    RequestStateUnknown, "request_state_unknown", -32602, 400, "This requestState is not known: begin the request anew";
+    /// A `requestState` whose seal is broken, or of another request.
+    RequestStateForged, "request_state_forged", -32602, 400, "This requestState is not known: begin the request anew";
+    /// A `requestState` that was given to another caller.
+    RequestStateMoved, "request_state_moved", -32602, 400, "This requestState is not known: begin the request anew";
+    /// A `requestState` for the second time.
+    RequestStateReused, "request_state_reused", -32602, 400, "This requestState was used: begin the request anew";
     /// A call without an idempotency key where it needs one, or with one that is none.
     IdempotencyKeyInvalid, "idempotency_key_invalid", -31400, 400, "A call of this tool has to carry one idempotency key, of up to 256 bytes";
     /// An idempotency key of another call.
@@ -248,6 +256,7 @@ impl Reason {
             | Self::SignatureWithoutNonce
             | Self::DigestMismatch
             | Self::DigestUnusable => Self::SignatureForged,
+            Self::RequestStateForged | Self::RequestStateMoved => Self::RequestStateUnknown,
             reason => reason,
         }
     }
@@ -272,6 +281,10 @@ impl Reason {
                 | Self::RateLimited
                 | Self::TooManyConcurrent
                 | Self::RateLimitUnavailable
+                | Self::RequestStateUnknown
+                | Self::RequestStateForged
+                | Self::RequestStateMoved
+                | Self::RequestStateReused
                 | Self::MessageTooOld
                 | Self::MessageFromFuture
                 | Self::NonceReused
