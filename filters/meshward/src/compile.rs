@@ -218,6 +218,8 @@ impl Config {
         let limits = self.call_limits().transpose().map_err(|_| PipelineError::Invalid)?;
         let limits = limits.map(|limits| LimitsStage::new(limits, identity));
         self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), limits, |policy| policy)
+        let replay = self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, None, environment));
+        self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), |policy| policy)
     }
 
     /// The environment variables that have its keys, for whoever runs the module.

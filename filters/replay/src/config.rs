@@ -258,11 +258,14 @@ pub struct NoncesConfig {
     pub unsure: Leniency,
     /// What becomes of a message that may have been accepted before the proxy began to remember.
     pub restart: Leniency,
+    /// Whether the `rate_limit_service` is asked too, which counts for all proxies: one of each nonce, for as long as its limit
+    /// says. What it does not answer is `unsure`.
+    pub service: bool,
 }
 
 impl Default for NoncesConfig {
     fn default() -> Self {
-        Self { capacity: 65_536, unsure: Leniency::Refuse, restart: Leniency::Refuse }
+        Self { capacity: 65_536, unsure: Leniency::Refuse, restart: Leniency::Refuse, service: false }
     }
 }
 

@@ -3,7 +3,8 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Call, Decision, HeadVerdict, HeaderDemand, Headers, Host, KeptHeaders, Mode, Scope, Stage, StageExchange, Verdict,
+    Call, Callout, CalloutOutcome, Decision, HeadVerdict, HeaderDemand, Headers, Host, KeptHeaders, Mode, Scope, Stage,
+    StageExchange, Verdict,
 };
 use meshward_identity::Identity;
 use meshward_wire::json;
@@ -87,7 +88,13 @@ impl Shared {
         self.fields().all(|field| matches!(field, Field::Header(_)))
     }
 
-    fn check(&self, message: Option<&Message<'_>>, headers: &KeptHeaders, host: &dyn Host) -> Result<(), Reason> {
+    /// Whether it is fresh, as far as this proxy knows, and what the service is asked.
+    fn check(
+        &self,
+        message: Option<&Message<'_>>,
+        headers: &KeptHeaders,
+        host: &dyn Host,
+    ) -> Result<Option<Callout>, Reason> {
         let now = host.now();
         let window = match &self.timestamp {
             None => Window { from: None, until: now.saturating_add(self.max_age) },
@@ -107,10 +114,14 @@ impl Shared {
                 window
             }
         };
-        let Some(field) = &self.nonce else { return Ok(()) };
+        let Some(field) = &self.nonce else { return Ok(None) };
         let nonce = field.read(message, headers).ok_or(Reason::FreshnessMissing)?;
         let scope = [SCOPE, &self.owners.owner(host, headers)].concat();
-        self.nonces.accept(host, &scope, nonce.as_bytes(), window)
+        match message {
+            Some(_) => self.nonces.accept_everywhere(host, &scope, nonce.as_bytes(), window),
+            // What has no message cannot wait for an answer.
+            None => self.nonces.accept(host, &scope, nonce.as_bytes(), window).map(|()| None),
+        }
     }
 }
 
@@ -135,6 +146,16 @@ struct FreshnessExchange {
     checked: bool,
 }
 
+impl FreshnessExchange {
+    fn verdict(&self, checked: Result<(), Reason>) -> Verdict {
+        match (checked.map_err(Decision::new), self.shared.mode) {
+            (Ok(()), _) => Verdict::Pass,
+            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        }
+    }
+}
+
 impl StageExchange for FreshnessExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
         // A POST is checked with its message, so that the error has its id; a browser's OPTIONS says nothing of its own.
@@ -144,7 +165,7 @@ impl StageExchange for FreshnessExchange {
         }
         let checked = self.shared.check(None, scope.headers, &*scope.host);
         match (checked.map_err(Decision::new), self.shared.mode) {
-            (Ok(()), _) => HeadVerdict::Pass,
+            (Ok(_), _) => HeadVerdict::Pass,
             (Err(decision), Mode::Enforce) => HeadVerdict::Refuse(decision),
             (Err(decision), Mode::Observe) => HeadVerdict::Observe(decision),
         }
@@ -159,11 +180,14 @@ impl StageExchange for FreshnessExchange {
         }
         self.checked = in_headers;
         let checked = self.shared.check(Some(call.message), scope.headers, &*scope.host);
-        match (checked.map_err(Decision::new), self.shared.mode) {
-            (Ok(()), _) => Verdict::Pass,
-            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
-            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        match checked {
+            Ok(Some(callout)) => Verdict::Ask(callout),
+            checked => self.verdict(checked.map(|_| ())),
         }
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        self.verdict(self.shared.nonces.answered(ended))
     }
 }
 

@@ -202,8 +202,8 @@ struct RequestIdsExchange {
     /// The ids of the requests.
     asked: Vec<Vec<u8>>,
     has_decided: bool,
-    /// What is in use until the exchange is over.
-    held: Vec<Place>,
+    /// What is in use until a request is answered, with its id.
+    held: Vec<(Vec<u8>, Place)>,
 }
 
 impl RequestIdsExchange {
@@ -211,14 +211,14 @@ impl RequestIdsExchange {
         if let Some(id) = call.message.id() {
             let id = canonical(id.raw());
             let held = self.shared.hold(b"id", &id, space, Reason::RequestIdReused, host);
-            self.asked.push(id);
-            let place = held?;
-            self.held.extend(place.filter(|_| !space.is_session));
+            self.asked.push(id.clone());
+            self.held.extend(held?.filter(|_| !space.is_session).map(|place| (id, place)));
         }
         if let Some(token) = call.message.progress_token() {
             let token = canonical(token.of(call.message.text()));
             let place = self.shared.hold(b"progress", &token, space, Reason::ProgressTokenReused, host)?;
-            self.held.extend(place);
+            let id = self.asked.last().cloned().unwrap_or_default();
+            self.held.extend(place.map(|place| (id, place)));
         }
         Ok(())
     }
@@ -252,6 +252,10 @@ impl StageExchange for RequestIdsExchange {
         let decision = Decision::new(Reason::ResponseUnasked);
         let answered = canonical(id.raw());
         if self.asked.contains(&answered) {
+            // Before the answer goes on: who has it may use them again.
+            for (_, place) in self.held.extract_if(.., |(id, _)| *id == answered) {
+                self.shared.release(&*scope.host, &place);
+            }
             return Answer::Pass;
         }
         if self.asked.is_empty() {
@@ -267,7 +271,7 @@ impl StageExchange for RequestIdsExchange {
     }
 
     fn ended(&mut self, scope: &mut Scope<'_>) {
-        for place in std::mem::take(&mut self.held) {
+        for (_, place) in std::mem::take(&mut self.held) {
             self.shared.release(&*scope.host, &place);
         }
     }

@@ -5,8 +5,8 @@ use std::borrow::Cow;
 use std::rc::Rc;
 
 use meshward_engine::{
-    Answer, Asked, Call, Decision, HeaderDemand, Host, KeptHeaders, Mode, Reads, Scope, Stage, StageExchange, Target,
-    Verdict,
+    Answer, Asked, Call, Callout, CalloutOutcome, Decision, HeaderDemand, Host, KeptHeaders, Mode, Reads, Scope, Stage,
+    StageExchange, Target, Verdict,
 };
 use meshward_identity::Identity;
 use meshward_wire::json::{self, Span};
@@ -109,7 +109,7 @@ impl Shared {
         purpose: &[u8],
         host: &dyn Host,
         headers: &KeptHeaders,
-    ) -> (Option<&'s str>, Result<(), Reason>) {
+    ) -> (Option<&'s str>, Result<Option<Callout>, Reason>) {
         let owner = self.owners.owner(host, headers);
         let Opened { state, sealed, unique } = match open(&self.keys, presented, &owner, purpose) {
             Ok(opened) => opened,
@@ -122,13 +122,14 @@ impl Shared {
         if window.until < host.now() {
             return (Some(state), Err(Reason::RequestStateUnknown));
         }
-        let used = self.nonces.accept(host, b"request state", &unique, window);
-        let used = used.map_err(|reason| match reason {
-            Reason::NonceReused => Reason::RequestStateReused,
-            other => other,
-        });
-        (Some(state), used)
+        let used = self.nonces.accept_everywhere(host, b"request state", &unique, window);
+        (Some(state), used.map_err(of_state))
     }
+}
+
+/// The reason as it is told of a state.
+fn of_state(reason: Reason) -> Reason {
+    if reason == Reason::NonceReused { Reason::RequestStateReused } else { reason }
 }
 
 /// What a state is given for: a method, and the tool, prompt or resource.
@@ -176,12 +177,22 @@ fn written(state: &str) -> Vec<u8> {
     letters.into_bytes()
 }
 
+impl RequestStateExchange {
+    fn verdict(&self, taken: Result<(), Reason>) -> Verdict {
+        match (taken.map_err(Decision::new), self.shared.mode) {
+            (Ok(()), _) => Verdict::Pass,
+            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        }
+    }
+}
+
 impl StageExchange for RequestStateExchange {
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
-        let (message, mode) = (call.message, self.shared.mode);
+        let message = call.message;
         let purpose = purpose(call);
         let (unsealed, taken) = match state(message, message.params()) {
-            Place::Nowhere => (None, Ok(())),
+            Place::Nowhere => (None, Ok(None)),
             Place::NoString => (None, Err(Reason::RequestStateUnknown)),
             Place::Here(place, presented) => {
                 let (state, taken) = self.shared.take(&presented, &purpose, &*scope.host, scope.headers);
@@ -198,11 +209,15 @@ impl StageExchange for RequestStateExchange {
         if let Some(id) = message.id().filter(|_| is_stateless && may_wait && message.kind() == Kind::Request) {
             self.asked.push((canonical(id.raw()), purpose));
         }
-        match (taken.map_err(Decision::new), mode) {
-            (Ok(()), _) => Verdict::Pass,
-            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
-            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        match taken {
+            Ok(Some(callout)) => Verdict::Ask(callout),
+            taken => self.verdict(taken.map(|_| ())),
         }
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        // What it edited before it asked is kept.
+        self.verdict(self.shared.nonces.answered(ended).map_err(of_state))
     }
 
     fn reads_response(&self) -> Reads {

@@ -4,6 +4,7 @@ use std::rc::Rc;
 
 use meshward_engine::Stage;
 use meshward_identity::Identity;
+use meshward_ratelimit::Service;
 
 use crate::config::ReplayConfig;
 use crate::freshness::FreshnessStage;
@@ -40,14 +41,19 @@ pub struct ReplayStages {
 }
 
 impl ReplayStages {
-    /// The stages of a section that has no faults.
+    /// The stages of a section that has no faults. `service`: what counts for all proxies, if anything does.
     ///
     /// # Errors
     /// A key that the environment does not have.
-    pub fn new(config: &ReplayConfig, identity: &Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
+    pub fn new(
+        config: &ReplayConfig,
+        identity: &Identity,
+        service: Option<&Service>,
+        environment: Environment<'_>,
+    ) -> Result<Self, ReplayError> {
         let mut stages = Self::default();
         let memory = Rc::<Memory>::default();
-        let nonces = Rc::new(Nonces::in_memory(&config.nonces, Rc::clone(&memory)));
+        let nonces = Rc::new(Nonces::in_memory(&config.nonces, Rc::clone(&memory), service));
         // Over the session's id as it came.
         if let Some(verify) = &config.signatures.verify {
             stages.first.push(Box::new(VerifyStage::new(verify, &nonces, environment)?));

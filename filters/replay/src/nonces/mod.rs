@@ -7,12 +7,19 @@
 //! - A bucket has room for its share of the capacity and six standard deviations more. At capacity, fewer than one nonce in
 //!   ten million finds its bucket full.
 //! - What may have been accepted before the memory began is refused.
+//!
+//! Proxies that share a rate limit service share what it counts: of each nonce one, for as long as its limit says. It is asked about
+//! what is new here, and its word counts.
 
 use std::rc::Rc;
 
-use meshward_engine::Host;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use meshward_engine::store::Reader;
+use meshward_engine::{Callout, CalloutOutcome, Host};
+use meshward_ratelimit::{Descriptor, Outcome, Service, outcome};
 use meshward_wire::refusal::Reason;
+use sha2::{Digest as _, Sha256};
 
 use crate::config::{Leniency, NoncesConfig};
 use crate::memory::{Bucket, Entry, Full, Memory, room, seconds};
@@ -62,6 +69,7 @@ impl Entry for Used {
 
 /// What was used once. Each worker has one, and all share what it remembers.
 pub struct Nonces {
+    service: Option<Service>,
     room: usize,
     unsure: Leniency,
     restart: Leniency,
@@ -78,12 +86,13 @@ impl Nonces {
     /// As the configuration has it.
     #[must_use]
     pub fn new(config: &NoncesConfig) -> Self {
-        Self::in_memory(config, Rc::default())
+        Self::in_memory(config, Rc::default(), None)
     }
 
-    /// Likewise, in a memory that others use too.
-    pub(crate) fn in_memory(config: &NoncesConfig, memory: Rc<Memory>) -> Self {
-        Self { room: room(config.capacity), unsure: config.unsure, restart: config.restart, memory }
+    /// Likewise, in a memory that others use too, and with a service that counts for all proxies.
+    pub(crate) fn in_memory(config: &NoncesConfig, memory: Rc<Memory>, service: Option<&Service>) -> Self {
+        let service = service.filter(|_| config.service).cloned();
+        Self { service, room: room(config.capacity), unsure: config.unsure, restart: config.restart, memory }
     }
 
     /// Begins to remember. Called when a configuration is loaded: what came before is not known.
@@ -109,6 +118,40 @@ impl Nonces {
         }
     }
 
+    /// Likewise, everywhere: where a service counts for all proxies it has to be asked, and its answer given to
+    /// [`Nonces::answered`].
+    ///
+    /// # Errors
+    /// Why the message is refused, whatever the service would say.
+    pub fn accept_everywhere(
+        &self,
+        host: &dyn Host,
+        scope: &[u8],
+        nonce: &[u8],
+        window: Window,
+    ) -> Result<Option<Callout>, Reason> {
+        let Some(service) = &self.service else { return self.accept(host, scope, nonce, window).map(|()| None) };
+        // What this proxy does not know, for whatever reason, the service does.
+        if self.enter(host, scope, nonce, window) == Seen::Again {
+            return Err(Reason::NonceReused);
+        }
+        let entry = |name: &str, value: String| (name.to_owned(), value);
+        let counted = vec![entry("limit", "nonces".to_owned()), entry("nonce", name_of(scope, nonce))];
+        Ok(Some(service.ask(&[Descriptor::new(counted)])))
+    }
+
+    /// What the service's answer means for the message.
+    ///
+    /// # Errors
+    /// Why it is refused.
+    pub fn answered(&self, ended: &CalloutOutcome) -> Result<(), Reason> {
+        match (outcome(1, ended), self.unsure) {
+            (Outcome::Within, _) | (Outcome::Unknown(_), Leniency::Accept) => Ok(()),
+            (Outcome::Over { .. }, _) => Err(Reason::NonceReused),
+            (Outcome::Unknown(_), Leniency::Refuse) => Err(Reason::NoncesUnavailable),
+        }
+    }
+
     /// Uses a nonce, and says what was known of it.
     pub fn enter(&self, host: &dyn Host, scope: &[u8], nonce: &[u8], window: Window) -> Seen {
         // Rounded up, and a second more: another worker may take it for over while this one still accepts it.
@@ -127,6 +170,16 @@ impl Nonces {
         });
         entered.unwrap_or(Seen::Unavailable)
     }
+}
+
+/// What a nonce of a scope is called among all proxies: the beginning of a SHA-256, in base64url.
+fn name_of(scope: &[u8], nonce: &[u8]) -> String {
+    let mut hash = Sha256::new_with_prefix(b"meshward nonce v1\0");
+    hash.update((scope.len() as u64).to_be_bytes());
+    hash.update(scope);
+    hash.update(nonce);
+    let whole = hash.finalize();
+    URL_SAFE_NO_PAD.encode(whole.get(..16).unwrap_or_default())
 }
 
 #[cfg(test)]
