@@ -7,6 +7,7 @@ use crate::binding::{self, usual_attributes};
 use crate::field::Field;
 use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
+use crate::sequence::WIDEST;
 use crate::signatures::SignaturesConfig;
 
 /// What keeps requests from being moved to another caller.
@@ -227,12 +228,45 @@ pub struct FreshnessConfig {
     /// Where the time is at which the message was made, in seconds since 1970, with or without a fraction.
     #[serde(default)]
     pub timestamp: Option<Field>,
+    /// Numbers that grow from message to message.
+    #[serde(default)]
+    pub sequence: Option<SequenceConfig>,
     /// How long after its time a message is accepted; without a time, for how long its nonce is remembered.
     #[serde(default = "five_minutes")]
     pub max_age: Period,
     /// By how much the sender's clock may differ.
     #[serde(default = "five_seconds")]
     pub skew: Period,
+}
+
+/// Numbers that grow from message to message of a session; where there is none, of a caller.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SequenceConfig {
+    /// Where the number is: a whole number of 64 bits.
+    pub field: Field,
+    /// How far behind the highest one a number may come that has not come yet: 1, each must be higher than all before.
+    #[serde(default = "usual_window")]
+    pub window: u32,
+    /// For how long a session's numbers are remembered after its last one. Whoever comes later begins anew, with any number.
+    #[serde(default = "one_day")]
+    pub life: Period,
+    /// For how many sessions at a time there is room in the store that the workers of a proxy share, 36 bytes and more each.
+    #[serde(default = "usual_senders")]
+    pub capacity: u32,
+}
+
+const fn usual_window() -> u32 {
+    64
+}
+
+const fn usual_senders() -> u32 {
+    16_384
+}
+
+const fn one_day() -> Period {
+    Period::seconds(24 * 3600)
 }
 
 const fn five_minutes() -> Period {
@@ -334,13 +368,30 @@ impl NoncesConfig {
 impl FreshnessConfig {
     fn faults(&self, trusted: &[String]) -> Vec<(String, String)> {
         let mut faults = Vec::new();
-        if self.nonce.is_none() && self.timestamp.is_none() {
-            let message = "this asks for nothing: name `nonce`, `timestamp`, or both";
+        if self.nonce.is_none() && self.timestamp.is_none() && self.sequence.is_none() {
+            let message = "this asks for nothing: name `nonce`, `timestamp`, `sequence`, or several of them";
             faults.push(("freshness".to_owned(), message.to_owned()));
         }
         for (name, field) in [("nonce", &self.nonce), ("timestamp", &self.timestamp)] {
             let fault = field.as_ref().and_then(Field::fault);
             faults.extend(fault.map(|message| (format!("freshness.{name}"), message.to_owned())));
+        }
+        if let Some(SequenceConfig { field, window, life, capacity }) = &self.sequence {
+            let mut add = |path: &str, message: &str| {
+                faults.push((format!("freshness.sequence.{path}"), message.to_owned()));
+            };
+            if let Some(fault) = field.fault() {
+                add("field", fault);
+            }
+            if !(1..=WIDEST).contains(window) {
+                add("window", "between 1 and 128");
+            }
+            if !(Period::seconds(1)..=LONGEST).contains(life) {
+                add("life", "between 1s and 168h");
+            }
+            if !(1..=LARGEST_CAPACITY).contains(capacity) {
+                add("capacity", "between 1 and 4194304");
+            }
         }
         if !(Period::seconds(1)..=LONGEST).contains(&self.max_age) {
             faults.push(("freshness.max_age".to_owned(), "between 1s and 168h".to_owned()));

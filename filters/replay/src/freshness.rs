@@ -1,5 +1,6 @@
-//! The stage: messages whose senders say when they were made, and by which nonce they are unlike all others.
+//! The stage: messages whose senders say when they were made, by which nonce they are unlike all others, and which number they have.
 
+use std::borrow::Cow;
 use std::rc::Rc;
 
 use meshward_engine::{
@@ -12,12 +13,16 @@ use meshward_wire::message::{Kind, Message};
 use meshward_wire::refusal::Reason;
 
 use crate::binding::{Owners, demand};
-use crate::config::FreshnessConfig;
+use crate::config::{FreshnessConfig, Leniency, SequenceConfig};
 use crate::field::Field;
+use crate::memory::Memory;
 use crate::nonces::{Nonces, Window};
+use crate::sequence::{Numbered, Sequence};
 
 /// What nonces of this kind are remembered under.
 const SCOPE: &[u8] = b"freshness\0";
+/// The field that carries a session's id (MCP 2025-11-25, basic, transports, Session Management).
+const SESSION: &str = "mcp-session-id";
 const SECOND: f64 = 1e9;
 
 /// Refuses what was sent before, or long ago.
@@ -32,6 +37,7 @@ struct Shared {
     owners: Owners,
     nonce: Option<Field>,
     timestamp: Option<Field>,
+    sequence: Option<(Field, Sequence)>,
     /// In nanoseconds.
     max_age: u64,
     skew: u64,
@@ -43,13 +49,20 @@ impl FreshnessStage {
     ///
     /// # Errors
     /// What is wrong with an attribute of callers.
-    pub fn new(config: &FreshnessConfig, identity: Identity, nonces: Rc<Nonces>) -> Result<Self, &'static str> {
-        let FreshnessConfig { mode, bound_to, nonce, timestamp, max_age, skew } = config;
+    pub(crate) fn new(
+        config: &FreshnessConfig,
+        identity: Identity,
+        nonces: Rc<Nonces>,
+        memory: &Rc<Memory>,
+    ) -> Result<Self, &'static str> {
+        let FreshnessConfig { mode, bound_to, nonce, timestamp, sequence, max_age, skew } = config;
+        let numbers = |config: &SequenceConfig| (config.field.clone(), Sequence::new(config, Rc::clone(memory)));
         let shared = Shared {
             mode: *mode,
             owners: Owners::new(bound_to, identity)?,
             nonce: nonce.clone(),
             timestamp: timestamp.clone(),
+            sequence: sequence.as_ref().map(numbers),
             max_age: max_age.nanoseconds(),
             skew: skew.nanoseconds(),
             nonces,
@@ -80,7 +93,7 @@ impl Stage for FreshnessStage {
 
 impl Shared {
     fn fields(&self) -> impl Iterator<Item = &Field> {
-        self.nonce.iter().chain(&self.timestamp)
+        self.nonce.iter().chain(&self.timestamp).chain(self.sequence.iter().map(|(field, _)| field))
     }
 
     /// All that is asked for stands in header fields, which speak for a whole request.
@@ -114,14 +127,46 @@ impl Shared {
                 window
             }
         };
-        let Some(field) = &self.nonce else { return Ok(None) };
-        let nonce = field.read(message, headers).ok_or(Reason::FreshnessMissing)?;
+        // All is read before anything is remembered.
+        let read = |field: &Field| field.read(message, headers).map(Cow::into_owned).ok_or(Reason::FreshnessMissing);
+        let nonce = self.nonce.as_ref().map(read).transpose()?;
+        if let Some((field, sequence)) = &self.sequence {
+            let number = read(field)?.parse().map_err(|_| Reason::FreshnessMissing)?;
+            self.number(sequence, number, window, headers, host)?;
+        }
+        let Some(nonce) = nonce else { return Ok(None) };
         let scope = [SCOPE, &self.owners.owner(host, headers)].concat();
         match message {
             Some(_) => self.nonces.accept_everywhere(host, &scope, nonce.as_bytes(), window),
             // What has no message cannot wait for an answer.
             None => self.nonces.accept(host, &scope, nonce.as_bytes(), window).map(|()| None),
         }
+    }
+}
+
+impl Shared {
+    /// A number comes, of a session; where there is none, of a caller.
+    fn number(
+        &self,
+        sequence: &Sequence,
+        number: u64,
+        window: Window,
+        headers: &KeptHeaders,
+        host: &dyn Host,
+    ) -> Result<(), Reason> {
+        let mut sender = self.owners.owner(host, headers);
+        for session in headers.all(SESSION) {
+            sender.extend((session.len() as u64).to_be_bytes());
+            sender.extend(session);
+        }
+        let (allowed, reason) = match sequence.enter(host, &sender, number, window.from) {
+            Ok(Numbered::First) => return Ok(()),
+            Ok(Numbered::Again) => return Err(Reason::SequenceReused),
+            Ok(Numbered::BeforeMemory) => (self.nonces.restart(), Reason::NonceBeforeStart),
+            Ok(Numbered::Full) => (self.nonces.unsure(), Reason::NoncesFull),
+            Err(_) => (self.nonces.unsure(), Reason::NoncesUnavailable),
+        };
+        if allowed == Leniency::Accept { Ok(()) } else { Err(reason) }
     }
 }
 

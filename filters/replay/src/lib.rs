@@ -23,6 +23,7 @@ mod nonces;
 mod request_ids;
 mod request_state;
 mod seal;
+mod sequence;
 mod sessions;
 mod signatures;
 mod stages;
@@ -31,7 +32,7 @@ mod state_seal;
 pub use binding::Attribute;
 pub use config::{
     FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, RequestIdsConfig, RequestStateConfig,
-    ResponsesConfig, SessionsConfig,
+    ResponsesConfig, SequenceConfig, SessionsConfig,
 };
 pub use field::Field;
 pub use freshness::FreshnessStage;

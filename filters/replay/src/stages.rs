@@ -65,7 +65,7 @@ impl ReplayStages {
             stages.first.push(Box::new(SessionsStage::new(sessions, identity.clone(), environment)?));
         }
         if let Some(freshness) = &config.freshness {
-            let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces));
+            let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces), &memory);
             stages.first.push(Box::new(stage.map_err(|message| fault("freshness.bound_to", message))?));
         }
         if let Some(request_ids) = &config.request_ids {

@@ -165,6 +165,8 @@ reasons! {
     MessageTooOld, "message_too_old", -31403, 403, "This message is too old: send a new one";
     /// A message made in the future.
     MessageFromFuture, "message_from_future", -31403, 403, "This message was made in the future: set the clock";
+    /// A sequence number that has come, or is too far behind.
+    SequenceReused, "sequence_reused", -31403, 403, "A message with this sequence number came before, or many that are higher: send a new one";
     /// A nonce for the second time.
     NonceReused, "nonce_reused", -31403, 403, "This message was sent before: send a new one, with a new nonce";
     /// A message from before the nonces are remembered.
@@ -287,6 +289,7 @@ impl Reason {
                 | Self::RequestStateReused
                 | Self::MessageTooOld
                 | Self::MessageFromFuture
+                | Self::SequenceReused
                 | Self::NonceReused
                 | Self::NonceBeforeStart
         )

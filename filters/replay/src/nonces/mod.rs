@@ -95,6 +95,16 @@ impl Nonces {
         Self { service, room: room(config.capacity), unsure: config.unsure, restart: config.restart, memory }
     }
 
+    /// What becomes of a message of which nobody can say whether it was sent before.
+    pub(crate) const fn unsure(&self) -> Leniency {
+        self.unsure
+    }
+
+    /// What becomes of one that may have been accepted before the memory began.
+    pub(crate) const fn restart(&self) -> Leniency {
+        self.restart
+    }
+
     /// Begins to remember. Called when a configuration is loaded: what came before is not known.
     pub fn start(&self, host: &dyn Host) {
         self.memory.start(host);
