@@ -109,8 +109,7 @@ fn every_reason_has_a_case() -> Result<()> {
         // Our own fault, or the store's: nothing that comes over the wire brings it about.
         .filter(|reason| {
             use Reason::{IdempotencyUnavailable, InternalError, NoncesFull, NoncesUnavailable, RequestIdsUnavailable};
-            let stores =
-                matches!(reason, NoncesFull | NoncesUnavailable | IdempotencyUnavailable | RequestIdsUnavailable);
+            let stores = matches!(reason, NoncesFull | IdempotencyUnavailable | RequestIdsUnavailable);
             !stores && **reason != InternalError
         })
         .map(|reason| reason.name())

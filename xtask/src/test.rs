@@ -38,8 +38,8 @@ impl Step {
 const SLOW_TESTS: &str = "meshward-tests";
 /// The one of them that needs Prometheus, and what draws a dashboard.
 const DASHBOARDS: &str = "dashboards";
-/// The one that needs Redis, and a rate limit service that has its counters there.
-const LIMITS: &str = "limits";
+/// Those that need Redis, and a rate limit service that has its counters there.
+const NEEDS_REDIS: [&str; 2] = ["limits", "once"];
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let steps = steps(workspace)?;
@@ -125,7 +125,7 @@ fn steps(workspace: &Workspace) -> Result<Vec<Step>> {
                 tools::node_packages(workspace, envoy_config::NODE_PROJECT)?;
                 test.env("MESHWARD_PROMETHEUS", tools::prometheus(workspace)?);
             }
-            if target == LIMITS {
+            if NEEDS_REDIS.contains(&target.as_str()) {
                 test.env("MESHWARD_REDIS", tools::redis(workspace)?);
                 test.env("MESHWARD_LIMITADOR", tools::limitador(workspace)?);
             }

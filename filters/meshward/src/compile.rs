@@ -11,7 +11,7 @@ use meshward_identity::Identity;
 use meshward_limits::{Limits as CallLimits, LimitsStage};
 use meshward_metrics::{Metrics, MetricsConfig};
 use meshward_policy::{Explanation, Fault, Permitted, Policy, PolicyStage, RuleConfig, Subject, Warning, review};
-use meshward_ratelimit::RateLimitServiceConfig;
+use meshward_ratelimit::{RateLimitServiceConfig, Service};
 use meshward_replay::{Environment, ReplayConfig, ReplayError, ReplayStages};
 use meshward_trace::{TraceConfig, TraceStage};
 use meshward_wire::limits::Limits;
@@ -91,6 +91,9 @@ impl Config {
         let trusted = &self.identity.trusted_headers;
         for (path, message) in self.replay.iter().flat_map(|replay| replay.faults(trusted, self.header_hold)) {
             errors.add(&format!("replay.{path}"), message);
+        }
+        if self.rate_limit_service.is_none() && self.replay.as_ref().is_some_and(|replay| replay.nonces.service) {
+            errors.add("replay.nonces.service", "there is no service to ask: name its cluster in `rate_limit_service`");
         }
         for fault in self.trace.iter().flat_map(TraceConfig::faults) {
             errors.add(&format!("trace.{}", fault.path), fault.message);
@@ -214,12 +217,12 @@ impl Config {
     /// The root id is unknown, or a key is not in the environment. (A configuration that was read was validated, and compiles.)
     pub fn pipeline(&self, root_id: &str, environment: Environment<'_>) -> Result<Pipeline, PipelineError> {
         let identity = Identity::new(&self.identity);
-        let replay = self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, environment));
+        let service = self.rate_limit_service.as_ref().map(Service::new);
+        let replay =
+            self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, service.as_ref(), environment));
         let limits = self.call_limits().transpose().map_err(|_| PipelineError::Invalid)?;
         let limits = limits.map(|limits| LimitsStage::new(limits, identity));
         self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), limits, |policy| policy)
-        let replay = self.replay.as_ref().map(|replay| ReplayStages::new(replay, &identity, None, environment));
-        self.pipeline_of(root_id, replay.transpose()?.unwrap_or_default(), |policy| policy)
     }
 
     /// The environment variables that have its keys, for whoever runs the module.

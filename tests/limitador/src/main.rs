@@ -1,6 +1,7 @@
 //! A rate limit service for tests: Envoy's protocol in front of the `limitador` crate, whose counters are in Redis.
 //!
-//! It has one limit, of the descriptors whose `limit` is `counted`, for each `tool`. It prints its address when it serves.
+//! It has two limits: of the descriptors whose `limit` is `counted`, for each `tool`, and one of each `nonce`. It prints its
+//! address when it serves.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -68,6 +69,7 @@ async fn main() -> Result<()> {
     let storage = AsyncRedisStorage::new(&redis).await?;
     let limiter = AsyncRateLimiterBuilder::new(AsyncStorage::with_counter_storage(Box::new(storage))).build();
     limiter.add_limit(Limit::new("tests", max, seconds, ["limit == 'counted'"], ["tool"]));
+    limiter.add_limit(Limit::new("tests", 1, seconds, ["limit == 'nonces'"], ["nonce"]));
     let limiter = Arc::new(limiter);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
     println!("{}", listener.local_addr()?);

@@ -1,0 +1,192 @@
+//! Nonces of two Envoys with one rate limit service: the `limitador` crate on a real Redis, which is stopped, killed and started again
+//! under load.
+
+use std::io::{BufRead as _, BufReader};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::*;
+
+/// How long a call may take: the service's 200 ms, and what a busy machine takes.
+const BOUND: Duration = Duration::from_secs(3);
+
+/// A process that ends with its owner.
+struct Process(Child);
+
+impl Process {
+    fn signal(&self, signal: &str) {
+        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
+        assert!(sent.success());
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn tool(variable: &str) -> std::ffi::OsString {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: `cargo xtask test --only once` does"))
+}
+
+/// A Redis on a port, with nothing in it.
+fn redis(port: u16, arguments: &[&str]) -> Process {
+    let child = Command::new(tool("MESHWARD_REDIS"))
+        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let process = Process(child);
+    let end = Instant::now() + PATIENCE;
+    while TcpStream::connect(("127.0.0.1", port)).is_err() {
+        assert!(Instant::now() < end, "Redis does not start");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    process
+}
+
+/// The service, with its counters in the Redis on a port: one of each nonce in ten minutes.
+fn limitador(port: u16) -> (Process, SocketAddr) {
+    let mut child = Command::new(tool("MESHWARD_LIMITADOR"))
+        .args(["--redis", &format!("redis://127.0.0.1:{port}"), "--max", "1", "--seconds", "600"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (Process(child), line.trim().parse().unwrap())
+}
+
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+fn shared(unsure: &str) -> Value {
+    let mut document = document(json!({
+        "freshness": {"nonce": {"header": "x-nonce"}, "max_age": "5m"},
+        "nonces": {"service": true, "unsure": unsure},
+    }));
+    document
+        .as_object_mut()
+        .unwrap()
+        .insert("rate_limit_service".to_owned(), json!({"cluster": "rls", "domain": "tests", "timeout_ms": 200}));
+    document
+}
+
+/// Sends a nonce on a connection of its own, which must not take longer than it may.
+async fn send(to: SocketAddr, nonce: &str) -> Answer {
+    let sent = async { Client::connect(to).await.call("get", &[("x-nonce", nonce)]).await };
+    tokio::time::timeout(BOUND, sent).await.unwrap_or_else(|_| panic!("{nonce} hangs"))
+}
+
+/// Sends new nonces until one comes to what it should.
+async fn until(to: SocketAddr, name: &str, expected: &Answer) {
+    let end = Instant::now() + PATIENCE;
+    for number in 0.. {
+        let answer = send(to, &format!("{name}-{number}")).await;
+        if answer == *expected {
+            return;
+        }
+        assert!(Instant::now() < end, "{name}: {answer:?}, not {expected:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nonce_passes_one_of_two_proxies() {
+    let port = free_port();
+    let _database = redis(port, &[]);
+    let (_service, address) = limitador(port);
+    let server = Server::start().await;
+    let begin = || envoy_with(&shared("refuse"), &server, 2, Some(address));
+    let (one, other) = (begin(), begin());
+    let reused = Answer::refused(200, "nonce_reused");
+    for number in 0..200 {
+        let nonce = format!("two-{number}");
+        let (first, second) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        assert_eq!(send(first.address(), &nonce).await, Answer::Passed);
+        assert_eq!(send(second.address(), &nonce).await, reused, "on another proxy");
+        assert_eq!(send(first.address(), &nonce).await, reused, "on the same");
+    }
+    // A proxy that begins anew remembers nothing: the service does.
+    drop(one);
+    let one = begin();
+    assert_eq!(send(one.address(), "two-0").await, reused);
+    assert_eq!(send(one.address(), "two-new").await, Answer::Passed);
+    assert_eq!(server.calls(), 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redis_is_stopped_killed_filled_and_started_again_under_load() {
+    for (unsure, without) in [("refuse", Answer::refused(503, "nonces_unavailable")), ("accept", Answer::Passed)] {
+        let port = free_port();
+        let mut database = redis(port, &[]);
+        let (_service, address) = limitador(port);
+        let server = Server::start().await;
+        let proxy = envoy_with(&shared(unsure), &server, 8, Some(address));
+        let to = proxy.address();
+        let reused = Answer::refused(200, "nonce_reused");
+
+        // Load all the while: nothing hangs, and no nonce passes twice.
+        let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let load = (0..8).map(|client| {
+            let (stop, sent, reused) = (Arc::clone(&stop), Arc::clone(&sent), reused.clone());
+            tokio::spawn(async move {
+                for number in 0.. {
+                    if stop.load(Ordering::SeqCst) {
+                        return;
+                    }
+                    let nonce = format!("load-{client}-{number}");
+                    let first = send(to, &nonce).await;
+                    assert!(matches!(first, Answer::Passed | Answer::Refused(503, _)), "{nonce}: {first:?}");
+                    assert_eq!(send(to, &nonce).await, reused, "{nonce}");
+                    sent.fetch_add(1, Ordering::SeqCst);
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+            })
+        });
+        let load: Vec<_> = load.collect();
+        until(to, "before", &Answer::Passed).await;
+        for way in ["stopped", "killed", "filled"] {
+            match way {
+                "stopped" => database.signal("-STOP"),
+                "killed" => drop(std::mem::replace(&mut database, Process(Command::new("true").spawn().unwrap()))),
+                // It has room for nothing.
+                _ => {
+                    drop(database);
+                    database = redis(port, &["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
+                }
+            }
+            if unsure == "refuse" {
+                until(to, way, &without).await;
+            }
+            for number in 0..20 {
+                let answer = send(to, &format!("{way}-without-{number}")).await;
+                assert_eq!(answer, without, "{way}");
+            }
+            match way {
+                "stopped" => database.signal("-CONT"),
+                _ => {
+                    drop(database);
+                    database = redis(port, &[]);
+                }
+            }
+            until(to, &format!("{way}-again"), &Answer::Passed).await;
+            eprintln!("{unsure}, {way}: {} nonces so far", sent.load(Ordering::SeqCst));
+        }
+        stop.store(true, Ordering::SeqCst);
+        for client in load {
+            client.await.unwrap();
+        }
+    }
+}
