@@ -108,7 +108,7 @@ fn every_reason_has_a_case() -> Result<()> {
         .iter()
         // Our own fault, or the store's: nothing that comes over the wire brings it about.
         .filter(|reason| {
-            use Reason::{IdempotencyUnavailable, InternalError, NoncesFull, NoncesUnavailable, RequestIdsUnavailable};
+            use Reason::{IdempotencyUnavailable, InternalError, NoncesFull, RequestIdsUnavailable};
             let stores = matches!(reason, NoncesFull | IdempotencyUnavailable | RequestIdsUnavailable);
             !stores && **reason != InternalError
         })
