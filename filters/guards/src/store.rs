@@ -51,12 +51,14 @@ impl Tables {
             let Some((value, version)) = host.store_get(&key(slot)) else {
                 return Some(Place { slot, version: None, table: None });
             };
-            let table = Table::decode(&value);
-            let changed = table.as_ref().map_or(0, |table| table.changed);
-            if let Some(table) = table.filter(|table| table.server == server).map(Rc::new) {
+            let owner = Table::owner(&value);
+            let is_own = owner.is_some_and(|(owner, _)| owner == server);
+            if let Some(table) = Some(&value).filter(|_| is_own).and_then(|value| Table::decode(value)).map(Rc::new) {
                 self.known.insert(server, Cached { slot, raw: value, table: Rc::clone(&table) });
                 return Some(Place { slot, version: Some(version), table: Some(table) });
             }
+            // What cannot be read makes room first.
+            let changed = owner.filter(|_| !is_own).map_or(0, |(_, changed)| changed);
             if oldest.as_ref().is_none_or(|(oldest, _)| changed < *oldest) {
                 oldest = Some((changed, Place { slot, version: Some(version), table: None }));
             }

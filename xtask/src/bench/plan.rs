@@ -205,7 +205,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
         },
         Group {
             title: "Lists and calls, held against pins",
-            target: "a call costs nothing that can be measured",
+            target: "none is set",
             variants: vec![
                 Variant::plain(),
                 with("meshward, unread", policies::of_lists("pass")),

@@ -135,3 +135,13 @@ fn a_store_that_refuses_is_said() {
     store.refuses.set(true);
     assert_eq!(list(&mut Tables::default(), &store, 1, 4, ("a", "a")), Err(StoreError::Refused));
 }
+
+#[test]
+fn whose_a_table_is_is_seen_without_reading_it() {
+    let mut table = Table::new(3);
+    table.changed = 7;
+    let value = table.encode();
+    assert_eq!(Table::owner(&value), Some((3, 7)));
+    assert_eq!(Table::owner(value.get(..20).unwrap()), None);
+    assert_eq!(Table::owner(b"another value of the store, long enough"), None);
+}

@@ -19,7 +19,17 @@ const GONE: u8 = 8;
 /// Where it is not said, it is not so: a table without it reads well.
 const MAY_REPEAT: u8 = 16;
 
+/// What stands before the body of a value: the tag and a checksum.
+const HEAD: usize = 16;
+
 impl Table {
+    /// Whose table a value is, and when it was changed, without a look at the rest: most values that are looked at are those of
+    /// other servers.
+    pub(crate) fn owner(value: &[u8]) -> Option<(u64, u64)> {
+        let mut reader = Reader(value.strip_prefix(&TAG).and_then(|_| value.get(HEAD..))?);
+        Some((reader.u64()?, reader.u64()?))
+    }
+
     pub(crate) fn decode(value: &[u8]) -> Option<Self> {
         let mut reader = Reader(open(TAG, value)?);
         let (server, changed) = (reader.u64()?, reader.u64()?);
