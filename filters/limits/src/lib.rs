@@ -2,7 +2,7 @@
 //!
 //! A limit speaks of messages as a rule of the policy does, and tells them apart by a key: the tool, who calls, the session, or
 //! whatever an expression makes of the message. Inside one proxy all workers count together in the shared store
-//! ([`rate`], [`slots`]); across proxies Envoy's Rate Limit Service counts.
+//! (`rate.rs`, `slots.rs`); across proxies Envoy's Rate Limit Service counts.
 //!
 //! It stands behind the stages that decide who may do what: what those refuse uses nothing up.
 

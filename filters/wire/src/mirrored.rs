@@ -43,29 +43,38 @@ impl Header {
     /// (RFC 3875, section 4.1.18): to them `_` is `-`.
     #[must_use]
     pub fn of(name: &[u8]) -> Option<Self> {
+        Self::spelt(name).or_else(|| Self::misspelt(name))
+    }
+
+    /// Which one a field name is, in any case.
+    fn spelt(name: &[u8]) -> Option<Self> {
+        Self::by(name, <[u8]>::eq_ignore_ascii_case)
+    }
+
+    /// Which one another field name is taken for: what checks the one would pass the other. What follows the prefix of a
+    /// parameter is the tool's to name, and may have any character.
+    fn misspelt(name: &[u8]) -> Option<Self> {
+        Self::by(name, are_alike)
+    }
+
+    #[inline]
+    fn by(name: &[u8], is: impl Fn(&[u8], &[u8]) -> bool) -> Option<Self> {
         // All of them begin alike, and most fields do not.
         let (first, rest) = name.split_first_chunk::<4>()?;
-        if !is_called(first, b"mcp-") {
+        if !is(first, b"mcp-") {
             return None;
         }
-        if is_called(rest, b"protocol-version") {
+        if is(rest, b"protocol-version") {
             Some(Self::ProtocolVersion)
-        } else if is_called(rest, b"method") {
+        } else if is(rest, b"method") {
             Some(Self::Method)
-        } else if is_called(rest, b"name") {
+        } else if is(rest, b"name") {
             Some(Self::Name)
-        } else if rest.first_chunk::<6>().is_some_and(|rest| is_called(rest, b"param-")) {
+        } else if rest.first_chunk::<6>().is_some_and(|rest| is(rest, b"param-")) {
             Some(Self::Param)
         } else {
             None
         }
-    }
-
-    /// Whether a field name that is taken for this header is another one: what checks the one would pass the other.
-    fn is_misspelt(self, name: &[u8]) -> bool {
-        // What follows the prefix is the tool's to name, and may have any character.
-        let fixed = if self == Self::Param { PARAM_PREFIX.len() } else { name.len() };
-        name.iter().take(fixed).any(|b| *b == b'_')
     }
 
     /// Its name as the specification writes it.
@@ -80,11 +89,7 @@ impl Header {
     }
 }
 
-/// Whether a field name is one in lower case.
-fn is_called(name: &[u8], known: &[u8]) -> bool {
-    name.len() == known.len() && name.iter().copied().map(folded).eq(known.iter().copied())
-}
-
+/// Whether two field names are the same in any case, `_` and `-` being the same.
 fn are_alike(one: &[u8], other: &[u8]) -> bool {
     one.len() == other.len() && one.iter().copied().map(folded).eq(other.iter().copied().map(folded))
 }
@@ -175,11 +180,11 @@ impl<'h> Mirrored<'h> {
     pub fn read(headers: impl Iterator<Item = (&'h [u8], &'h [u8])> + Clone) -> Result<Self, Condemned> {
         let (mut mirrored, mut count) = (Self::default(), 0_usize);
         for (place, (name, value)) in headers.clone().enumerate() {
-            let Some(header) = Header::of(name) else { continue };
+            let spelt = Header::spelt(name);
+            let Some(header) = spelt.or_else(|| Header::misspelt(name)) else { continue };
             let wrong = |fault| Condemned { header, fault };
             let text = Some(value).filter(|value| count < MAX_HEADERS && value.len() <= MAX_VALUE_BYTES);
-            let text =
-                text.and_then(field::text).filter(|_| !header.is_misspelt(name)).ok_or(wrong(Fault::Malformed))?;
+            let text = text.and_then(field::text).filter(|_| spelt.is_some()).ok_or(wrong(Fault::Malformed))?;
             count = count.saturating_add(1);
             let is_repeated = match header {
                 Header::ProtocolVersion => mirrored.version.replace(text).is_some(),
