@@ -37,10 +37,12 @@ fn at(text: &str, now: u64) -> String {
     let mut rest = text;
     while let Some((before, hole)) = rest.split_once("<now") {
         out.push_str(before);
-        let (shift, behind) = hole.split_once('>').unwrap_or((hole, ""));
-        let shifted = if shift.is_empty() { Some(0) } else { shift.parse::<i64>().ok() };
-        match shifted.and_then(|shift| now.checked_add_signed(shift)) {
-            Some(time) => {
+        let shifted = hole.split_once('>').and_then(|(shift, behind)| {
+            let shift = if shift.is_empty() { 0 } else { shift.parse().ok()? };
+            Some((now.checked_add_signed(shift)?, behind))
+        });
+        match shifted {
+            Some((time, behind)) => {
                 out.push_str(&time.to_string());
                 rest = behind;
             }
