@@ -7,6 +7,8 @@ use crate::request::Request;
 
 /// The most components of one signature.
 pub(crate) const MOST_COMPONENTS: usize = 64;
+/// The most of them for which a whole field or query is parsed, each anew: before the signature is known to be anybody's.
+const MOST_PARSED: usize = 8;
 
 /// What a signature covers, of which it says so.
 pub(crate) fn components(input: &InnerList) -> Result<Vec<Component>, Unusable> {
@@ -21,6 +23,9 @@ pub(crate) fn components(input: &InnerList) -> Result<Vec<Component>, Unusable> 
             return Err(Unusable::Unsupported);
         }
         components.push(component);
+    }
+    if components.iter().filter(|component| component.is_parsed()).count() > MOST_PARSED {
+        return Err(Unusable::Unsupported);
     }
     Ok(components)
 }
@@ -42,4 +47,32 @@ pub(crate) fn base(request: &Request<'_>, input: &InnerList, components: &[Compo
     base.push_str("\"@signature-params\": ");
     base.push_str(&parameters(input).ok_or(Unusable::Unwritable)?);
     Ok(base)
+}
+
+#[cfg(test)]
+mod tests {
+    use sfv::{List, Parser};
+
+    use super::*;
+
+    fn read(identifiers: &[String]) -> Result<usize, Unusable> {
+        let list: List = Parser::new(&format!("({})", identifiers.join(" "))).parse().unwrap();
+        let [ListEntry::InnerList(input)] = list.as_slice() else { panic!("{list:?}") };
+        components(input).map(|components| components.len())
+    }
+
+    #[test]
+    fn what_is_parsed_before_a_signature_holds_is_bounded() {
+        let identifiers = |count: usize, form: &dyn Fn(usize) -> String| (0..count).map(form).collect::<Vec<_>>();
+        let plain = |number| format!("\"x-{number}\"");
+        for parsed in
+            [&|number| format!("\"x\";key=\"k{number}\""), &|number| format!("\"@query-param\";name=\"n{number}\"")]
+                as [&dyn Fn(usize) -> String; 2]
+        {
+            assert_eq!(read(&identifiers(MOST_PARSED, parsed)), Ok(MOST_PARSED));
+            assert_eq!(read(&identifiers(MOST_PARSED + 1, parsed)), Err(Unusable::Unsupported));
+        }
+        assert_eq!(read(&identifiers(MOST_COMPONENTS, &plain)), Ok(MOST_COMPONENTS));
+        assert_eq!(read(&identifiers(MOST_COMPONENTS + 1, &plain)), Err(Unusable::Unsupported));
+    }
 }

@@ -160,6 +160,11 @@ impl Component {
         }
     }
 
+    /// Whether its value is found by parsing more than it.
+    pub(crate) const fn is_parsed(&self) -> bool {
+        matches!(self, Self::QueryParam(_) | Self::Field { form: Form::Structured | Form::Member(_), .. })
+    }
+
     /// Its identifier.
     pub(crate) fn item(&self) -> Option<Item> {
         let mut item = Item::new(BareItem::String(sfv::String::from_string(self.name().to_owned()).ok()?));
