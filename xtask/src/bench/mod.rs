@@ -3,6 +3,9 @@
 //! Every proxy has one worker and the first core to itself; the load generator and the upstream share the second. The
 //! proxies of a group take turns in short rounds, forwards and backwards, so that what drifts on the machine drifts for all.
 //! The figure to compare is CPU time per request of the whole proxy process: it does not depend on who saturates first.
+//!
+//! Two processes with the same module and configuration differ by some microseconds for as long as they run. So where a
+//! difference of that size is looked for, each round has processes of its own.
 
 mod load;
 mod memory;
@@ -20,20 +23,24 @@ use anyhow::{Context as _, Result, ensure};
 use self::{
     load::Load,
     plan::Group,
-    proxies::{Proxy, Upstream},
+    proxies::{Proxy, Upstream, Variant},
     report::{Report, Run, Sample},
 };
 use crate::{command, module, tools, workspace::Workspace};
 
 /// How long a new proxy is loaded before it is measured.
 const WARM_UP_SECONDS: u64 = 6;
+/// Likewise where every round has new ones: some 60,000 calls.
+const SHORT_WARM_UP_SECONDS: u64 = 4;
+/// How often each proxy gets its turn in a round for which it was started.
+const TURNS: usize = 3;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Fewer and shorter rounds: a first impression, with more noise
     #[arg(long)]
     quick: bool,
-    /// How often each proxy gets its turn [default: 3 to 9, with --quick 3]
+    /// How many rounds each case gets [default: 3 to 9, with --quick 3]
     #[arg(long, value_name = "N")]
     rounds: Option<usize>,
     /// Measure another module as well, such as one built with other options; may be given more than once
@@ -119,39 +126,53 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
 
 impl Bench<'_> {
     fn group(&self, group: &Group, rounds: usize, seconds: u64) -> Result<Run> {
-        let mut proxies = Vec::new();
-        for variant in &group.variants {
-            let place = self.directory.path();
-            let proxy = Proxy::start(self.workspace, &self.envoy, variant, 1, self.upstream.port(), place)?;
+        let (starts, turns, warm_up, seconds) =
+            if group.anew { (rounds, TURNS, SHORT_WARM_UP_SECONDS, 1) } else { (1, rounds, WARM_UP_SECONDS, seconds) };
+        let mut run = Run::new(group, rounds, turns, seconds);
+        for start in 0..starts {
+            let proxies = self.start(group)?;
+            for (number, case) in group.cases.iter().enumerate() {
+                let at =
+                    if group.anew { format!("round {} of {rounds}, ", start.saturating_add(1)) } else { String::new() };
+                let load = Load::new(&self.wrk, self.directory.path(), &case.request, case.connections)?;
+                // V8 compiles what is often used a second time, on a thread of the same core: some 10,000 calls later that is
+                // done, and no part of what a call costs.
+                let warm_up = Duration::from_secs(if number == 0 { warm_up } else { 1 });
+                progress(&format!("{}: {at}warming up", case.name));
+                for proxy in &proxies {
+                    load.run(proxy, warm_up)?;
+                }
+                let mut samples = vec![Vec::new(); proxies.len()];
+                for turn in 0..turns {
+                    progress(&format!("{}: {at}turn {} of {turns}", case.name, turn.saturating_add(1)));
+                    let mut order: Vec<_> = proxies.iter().zip(&mut samples).collect();
+                    if !turn.saturating_add(start).is_multiple_of(2) {
+                        order.reverse();
+                    }
+                    for (proxy, samples) in order {
+                        samples.push(load.run(proxy, Duration::from_secs(seconds))?);
+                    }
+                }
+                for (index, samples) in samples.into_iter().enumerate() {
+                    let samples = if group.anew { Sample::middle(&samples).into_iter().collect() } else { samples };
+                    run.add(case, index, samples);
+                }
+                progress("");
+            }
+        }
+        Ok(run)
+    }
+
+    /// Starts every proxy of a group, and sees that each does what is to be measured.
+    fn start(&self, group: &Group) -> Result<Vec<Proxy>> {
+        let start = |variant: &Variant| {
+            let proxy =
+                Proxy::start(self.workspace, &self.envoy, variant, 1, self.upstream.port(), self.directory.path())?;
             for case in &group.cases {
                 proxy.check(case).with_context(|| format!("{} does not do what is to be measured", variant.name()))?;
             }
-            proxies.push(proxy);
-        }
-        let mut run = Run::new(group, rounds, seconds);
-        for (number, case) in group.cases.iter().enumerate() {
-            let load = Load::new(&self.wrk, self.directory.path(), &case.request, case.connections)?;
-            // V8 compiles what is often used a second time, on a thread of the same core: some 10,000 calls later that is
-            // done, and no part of what a call costs.
-            let warm_up = Duration::from_secs(if number == 0 { WARM_UP_SECONDS } else { 1 });
-            progress(&format!("{}: warming up", case.name));
-            for proxy in &proxies {
-                load.run(proxy, warm_up)?;
-            }
-            for round in 0..rounds {
-                progress(&format!("{}: round {} of {rounds}", case.name, round.saturating_add(1)));
-                let mut order: Vec<usize> = (0..proxies.len()).collect();
-                if !round.is_multiple_of(2) {
-                    order.reverse();
-                }
-                for index in order {
-                    let Some(proxy) = proxies.get(index) else { continue };
-                    let sample: Sample = load.run(proxy, Duration::from_secs(seconds))?;
-                    run.add(case, index, sample);
-                }
-            }
-            progress("");
-        }
-        Ok(run)
+            Ok(proxy)
+        };
+        group.variants.iter().map(start).collect()
     }
 }

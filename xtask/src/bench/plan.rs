@@ -22,8 +22,10 @@ pub(crate) struct Group {
     pub(crate) cases: Vec<Case>,
     /// Comparisons among what is added.
     pub(crate) compare: &'static [Compare],
-    /// How often each proxy gets its turn: more often where differences are small.
+    /// How many rounds there are: more where differences are small.
     pub(crate) rounds: usize,
+    /// Each round starts the proxies anew, and has their differences: where these are a few microseconds.
+    pub(crate) anew: bool,
 }
 
 /// What a proxy adds, beside what another one of its group adds.
@@ -110,6 +112,22 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
         condition("meshward, condition", module),
     ];
     conditions.extend(others.iter().map(|(name, file)| condition(&format!("{name}, condition"), file)));
+    let observing = |sections: &[&'static str]| {
+        Variant::meshward(module).called(&format!("with {}", sections.join(", "))).with_sections(sections)
+    };
+    let mut observed = vec![
+        Variant::plain(),
+        Variant::meshward(module),
+        observing(&["trace"]),
+        observing(&["metrics"]),
+        observing(&["trace", "metrics"]),
+        observing(&["trace", "metrics", "audit", "spans"]),
+    ];
+    for (name, file) in others {
+        observed.push(Variant::other(name, file));
+        let with = format!("{name} with trace, metrics");
+        observed.push(Variant::other(&with, file).with_sections(&["trace", "metrics"]));
+    }
     vec![
         Group {
             title: "A call",
@@ -123,6 +141,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             ],
             compare: &[Compare { with: 1, show: Show::Ratio, head: "× native's" }],
             rounds: 5,
+            anew: false,
         },
         Group {
             title: "A condition on three arguments",
@@ -133,7 +152,8 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                 Compare { with: 1, show: Show::Ratio, head: "× native's" },
                 Compare { with: 2, show: Show::Difference, head: "µs over no condition" },
             ],
-            rounds: 9,
+            rounds: 7,
+            anew: true,
         },
         Group {
             title: "Many rules",
@@ -149,27 +169,20 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                 Compare { with: 1, show: Show::Difference, head: "µs over 10 rules" },
             ],
             rounds: 7,
+            anew: true,
         },
         Group {
             title: "Traces, metrics, audit records",
             target: "less than 8 µs for traces and metrics together",
-            variants: vec![
-                Variant::plain(),
-                Variant::meshward(module),
-                Variant::meshward(module).called("with trace").with_sections(&["trace"]),
-                Variant::meshward(module).called("with metrics").with_sections(&["metrics"]),
-                Variant::meshward(module).called("with trace, metrics").with_sections(&["trace", "metrics"]),
-                Variant::meshward(module)
-                    .called("with trace, metrics, audit, spans")
-                    .with_sections(&["trace", "metrics", "audit", "spans"]),
-            ],
+            variants: observed,
             // Where there is no trace yet one begins, and the request is edited; where there is one, nothing is.
             cases: vec![
                 Case::call("observed, direct", Request::of_size("/direct", 400), 16),
                 Case::call("observed in a trace, direct", Request::of_size("/direct", 400).in_trace(), 16),
             ],
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over meshward" }],
-            rounds: 9,
+            rounds: 7,
+            anew: true,
         },
         Group {
             title: "Signed requests",
@@ -190,6 +203,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                 Compare { with: 1, show: Show::Difference, head: "µs over unverified" },
             ],
             rounds: 5,
+            anew: false,
         },
         Group {
             title: "Lists, half of the tools hidden",
@@ -202,6 +216,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             cases: LISTS.into_iter().map(Case::list).collect(),
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
             rounds: 3,
+            anew: false,
         },
         Group {
             title: "Lists and calls, held against pins",
@@ -227,6 +242,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                 .collect(),
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
             rounds: 5,
+            anew: false,
         },
         Group {
             title: "Results, searched for the secrets that come with the module",
@@ -245,6 +261,7 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
                 Compare { with: 2, show: Show::Difference, head: "µs over read" },
             ],
             rounds: 5,
+            anew: false,
         },
     ]
 }

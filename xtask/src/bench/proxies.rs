@@ -24,8 +24,6 @@ use crate::{envoy_config, tools, workspace::Workspace};
 const PROXY_CORE: usize = 0;
 /// The load generator and the upstream share this one.
 pub(crate) const LOAD_CORE: usize = 1;
-/// What the kernel counts a process's CPU time in; the same on every Linux.
-const TICKS_PER_SECOND: u64 = 100;
 /// What every Envoy here holds of one body.
 const BUFFER_BYTES: usize = 4 * 1024 * 1024;
 /// The lists that the upstream has.
@@ -387,16 +385,17 @@ impl Proxy {
 
     /// CPU time that the process has used until now, all of its threads together.
     pub(crate) fn cpu(&self) -> Result<Duration> {
-        let file = format!("/proc/{}/stat", self.process.child.id());
-        let stat = fs::read_to_string(&file).with_context(|| format!("reading {file}"))?;
-        // The name may hold anything; what follows its last parenthesis are numbers, the 12th and 13th are the times.
-        let (_, fields) = stat.rsplit_once(')').context("not a stat file")?;
-        let ticks = fields
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .try_fold(0_u64, |sum, field| anyhow::Ok(sum.saturating_add(field.parse()?)))?;
-        Ok(Duration::from_millis(ticks.saturating_mul(1_000 / TICKS_PER_SECOND)))
+        let directory = format!("/proc/{}/task", self.process.child.id());
+        let mut total = Duration::ZERO;
+        for task in fs::read_dir(&directory).with_context(|| format!("reading {directory}"))? {
+            let file = task?.path().join("schedstat");
+            // The first number is the time on a core, in nanoseconds; a thread that has just ended has none.
+            let Ok(text) = fs::read_to_string(&file) else { continue };
+            let used = text.split_whitespace().next().context("not a schedstat file")?;
+            total = total.saturating_add(Duration::from_nanos(used.parse()?));
+        }
+        ensure!(!total.is_zero(), "the kernel does not count what threads use ({directory}/*/schedstat)");
+        Ok(total)
     }
 
     /// Resident memory in KiB, without files that are mapped.

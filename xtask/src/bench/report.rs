@@ -22,6 +22,20 @@ pub(crate) struct Sample {
     pub(crate) busy: f64,
 }
 
+impl Sample {
+    /// The middle of several turns of one process, figure by figure.
+    pub(crate) fn middle(turns: &[Self]) -> Option<Self> {
+        let middle = |figure: fn(&Self) -> f64| of(turns, figure).map(|spread| spread.median);
+        Some(Self {
+            requests_per_second: middle(|turn| turn.requests_per_second)?,
+            p50_us: middle(|turn| turn.p50_us)?,
+            p99_us: middle(|turn| turn.p99_us)?,
+            cpu_us_per_request: middle(|turn| turn.cpu_us_per_request)?,
+            busy: middle(|turn| turn.busy)?,
+        })
+    }
+}
+
 /// All rounds of one case: a list of samples for each proxy.
 #[derive(Debug)]
 struct Measured {
@@ -41,6 +55,8 @@ pub(crate) struct Run {
     names: Vec<String>,
     compare: &'static [Compare],
     rounds: usize,
+    /// Each round has processes of its own, which take so many turns.
+    turns: Option<usize>,
     seconds: u64,
     measured: Vec<Measured>,
 }
@@ -68,25 +84,28 @@ impl Report {
 }
 
 impl Run {
-    pub(crate) fn new(group: &Group, rounds: usize, seconds: u64) -> Self {
+    pub(crate) fn new(group: &Group, rounds: usize, turns: usize, seconds: u64) -> Self {
         Self {
             title: group.title,
             target: group.target,
             names: group.variants.iter().map(|variant| variant.name().to_owned()).collect(),
             compare: group.compare,
             rounds,
+            turns: group.anew.then_some(turns),
             seconds,
             measured: Vec::new(),
         }
     }
 
-    pub(crate) fn add(&mut self, case: &Case, proxy: usize, sample: Sample) {
-        if self.measured.last().is_none_or(|last| last.case != case.name) {
+    /// Adds what was measured of a proxy: a sample for each round.
+    pub(crate) fn add(&mut self, case: &Case, proxy: usize, rounds: Vec<Sample>) {
+        if self.measured.iter().all(|measured| measured.case != case.name) {
             let samples = vec![Vec::new(); self.names.len()];
             self.measured.push(Measured { case: case.name.clone(), bytes: case.bytes, samples });
         }
-        if let Some(samples) = self.measured.last_mut().and_then(|last| last.samples.get_mut(proxy)) {
-            samples.push(sample);
+        let measured = self.measured.iter_mut().find(|measured| measured.case == case.name);
+        if let Some(samples) = measured.and_then(|measured| measured.samples.get_mut(proxy)) {
+            samples.extend(rounds);
         }
     }
 
@@ -124,11 +143,15 @@ impl Run {
             }
         }
         let mut text = format!("{} (target: {})\n{table}", self.title, self.target);
+        let each = match self.turns {
+            Some(turns) => format!(", each with processes of its own, which take {turns} turns of {} s", self.seconds),
+            None => format!(" of {} s each", self.seconds),
+        };
         let _ = write!(
             text,
-            "\n  Medians of {} rounds of {} s each (least-most). \"added\", and all that is right of it: CPU time over the plain\n\
+            "\n  Medians of {} rounds{each} (least-most). \"added\", and all that is right of it: CPU time over the plain\n\
              \x20 Envoy's of the same round.",
-            self.rounds, self.seconds
+            self.rounds
         );
         text
     }
@@ -154,6 +177,7 @@ impl Run {
             "target": self.target,
             "compared": self.compare.iter().map(|compare| compare.head).collect::<Vec<_>>(),
             "rounds": self.rounds,
+            "turns_of_new_processes_per_round": self.turns,
             "seconds_per_round": self.seconds,
             "cases": cases,
         })
@@ -259,6 +283,20 @@ mod tests {
     }
 
     #[test]
+    fn the_turns_of_a_process_make_one_sample() {
+        let turn = |requests_per_second, cpu_us_per_request| Sample {
+            requests_per_second,
+            p50_us: 1.0,
+            p99_us: 2.0,
+            cpu_us_per_request,
+            busy: 0.5,
+        };
+        let middle = Sample::middle(&[turn(9.0, 40.0), turn(7.0, 70.0), turn(8.0, 50.0)]).unwrap();
+        assert_eq!((middle.requests_per_second, middle.cpu_us_per_request, middle.p99_us), (8.0, 50.0, 2.0));
+        assert!(Sample::middle(&[]).is_none());
+    }
+
+    #[test]
     fn what_was_added_is_compared_with_those_before() {
         let sample =
             |cpu| Sample { requests_per_second: 1.0, p50_us: 1.0, p99_us: 1.0, cpu_us_per_request: cpu, busy: 1.0 };
@@ -272,6 +310,7 @@ mod tests {
                 Compare { with: 1, show: Show::Difference, head: "" },
             ],
             rounds: 3,
+            turns: None,
             seconds: 1,
             measured: vec![Measured {
                 case: String::new(),
