@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use meshward_signatures::{Coverage, Request, Signer, SigningKey, Stamp, content_digest};
+use meshward_tests::proxy::Proxy;
 use serde_json::{Value, json};
 
 use crate::support::*;
@@ -72,10 +74,15 @@ fn free_port() -> u16 {
 }
 
 fn shared(unsure: &str) -> Value {
-    let mut document = document(json!({
+    asking(json!({
         "freshness": {"nonce": {"header": "x-nonce"}, "max_age": "5m"},
         "nonces": {"service": true, "unsure": unsure},
-    }));
+    }))
+}
+
+/// A configuration that has a service to ask.
+fn asking(replay: Value) -> Value {
+    let mut document = document(replay);
     document
         .as_object_mut()
         .unwrap()
@@ -124,6 +131,64 @@ async fn a_nonce_passes_one_of_two_proxies() {
     assert_eq!(send(one.address(), "two-0").await, reused);
     assert_eq!(send(one.address(), "two-new").await, Answer::Passed);
     assert_eq!(server.calls(), 201);
+}
+
+const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+const SECRET_BYTES: &[u8] = b"01234567890123456789012345678901";
+
+/// The fields of a call that is signed now, with a nonce.
+fn signed(tool: &str, nonce: &str) -> Vec<(&'static str, String)> {
+    let digest = content_digest(call_of(tool).as_bytes());
+    let lines: [(&[u8], &[u8]); 4] = [
+        (b":method", b"POST"),
+        (b":authority", AUTHORITY.as_bytes()),
+        (b":path", b"/mcp"),
+        (b"content-digest", digest.as_bytes()),
+    ];
+    let signer = Signer {
+        label: "s".to_owned(),
+        key_id: "client".to_owned(),
+        key: SigningKey::hmac(SECRET_BYTES).unwrap(),
+        coverage: Coverage::with([]),
+        tag: None,
+    };
+    let stamp = Stamp { created: now() as u64, expires: None, nonce: Some(nonce) };
+    let signed = signer.sign(&Request::new(&lines), stamp, true).unwrap();
+    vec![("content-digest", digest), ("signature-input", signed.input), ("signature", signed.signature)]
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signature_passes_one_of_two_proxies() {
+    let port = free_port();
+    let _database = redis(port, &[]);
+    let (_service, address) = limitador(port);
+    let server = Server::start().await;
+    let document = asking(json!({
+        "signatures": {"verify": {"keys": [{"id": "client", "algorithm": "hmac-sha256", "secret": SECRET}]}},
+        "nonces": {"service": true},
+    }));
+    let begin = || envoy_with(&document, &server, 2, Some(address));
+    let (one, other) = (begin(), begin());
+    let send = async |to: &Proxy, tool: &str, fields: &[(&str, String)]| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+        let sent = async { Client::connect(to.address()).await.call(tool, &fields).await };
+        tokio::time::timeout(BOUND, sent).await.unwrap()
+    };
+    let reused = Answer::refused(200, "nonce_reused");
+    for number in 0..50 {
+        let fields = signed("get", &format!("signed-{number}"));
+        let (first, second) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
+        // What was not signed uses no nonce.
+        assert_eq!(send(first, "set", &fields).await, Answer::refused(401, "signature_invalid"));
+        assert_eq!(send(first, "get", &fields).await, Answer::Passed);
+        assert_eq!(send(second, "get", &fields).await, reused, "on another proxy");
+        assert_eq!(send(first, "get", &fields).await, reused, "on the same");
+    }
+    let fields = signed("get", "signed-0");
+    drop(one);
+    let one = begin();
+    assert_eq!(send(&one, "get", &fields).await, reused, "after a restart, signed anew with a nonce that was used");
+    assert_eq!(server.calls(), 50);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

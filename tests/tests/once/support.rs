@@ -103,6 +103,14 @@ pub(crate) fn now() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64()
 }
 
+/// What clients take the proxies for.
+pub(crate) const AUTHORITY: &str = "once.test";
+
+/// The body of a call of a tool.
+pub(crate) fn call_of(tool: &str) -> String {
+    json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string()
+}
+
 /// A connection of a client.
 pub(crate) struct Client {
     sender: SendRequest<Full<Bytes>>,
@@ -136,9 +144,9 @@ impl Client {
 
     /// Calls a tool with these header fields.
     pub(crate) async fn call(&mut self, tool: &str, headers: &[(&str, &str)]) -> Answer {
-        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": tool}}).to_string();
+        let body = call_of(tool);
         let mut request = Request::post("/mcp")
-            .header("host", "once.test")
+            .header("host", AUTHORITY)
             .header("content-type", "application/json")
             .header("accept", "application/json, text/event-stream");
         for (name, value) in headers {

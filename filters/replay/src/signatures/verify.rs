@@ -1,12 +1,15 @@
 //! The stage: a request comes with a signature that counts, over what is there.
 //!
 //! The signature is checked at the head, over the fields as they came; its digest of the body when that is there. So what is not
-//! signed is refused before anything of it goes on, with or without header hold.
+//! signed is refused before anything of it goes on, with or without header hold. Its nonce is used when the first message is
+//! decided, since only a message can wait for who counts nonces for all proxies; nothing goes on before every message is decided.
 
 use std::fmt;
 use std::rc::Rc;
 
-use meshward_engine::{Call, Decision, HeadVerdict, Headers, Host, Mode, Scope, Stage, StageExchange, Verdict};
+use meshward_engine::{
+    Call, CalloutOutcome, Decision, HeadVerdict, Headers, Host, Mode, Scope, Stage, StageExchange, Verdict,
+};
 use meshward_signatures::{
     Coverage, DigestFault, Failure, Keys, NonceDemand, Request, Verified, Verifier, check_digest,
 };
@@ -82,7 +85,7 @@ impl Stage for VerifyStage {
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(VerifyExchange { shared: Rc::clone(&self.shared), awaited: None })
+        Box::new(VerifyExchange { shared: Rc::clone(&self.shared), awaited: None, verified: None })
     }
 }
 
@@ -91,6 +94,8 @@ struct VerifyExchange {
     shared: Rc<Shared>,
     /// What holds if the body is the one that was signed.
     awaited: Option<Awaited>,
+    /// All of it is as it was signed, and its nonce is not used yet.
+    verified: Option<Verified>,
 }
 
 struct Awaited {
@@ -118,17 +123,31 @@ impl Shared {
         }
     }
 
-    /// Uses the nonce of a signature that holds.
-    fn use_up(&self, verified: &Verified, host: &dyn Host) -> Result<(), Reason> {
-        let (Some(nonces), Some(nonce)) = (&self.nonces, &verified.nonce) else { return Ok(()) };
-        let skew = self.verifier.clock_skew;
+    /// What of a signature counts once, where that is looked at.
+    fn nonce<'v>(&self, verified: &'v Verified) -> Option<(&Nonces, Once<'v>)> {
+        let (nonces, nonce) = (self.nonces.as_deref()?, verified.nonce.as_deref()?);
         let window = Window {
-            from: Some(verified.created.saturating_sub(skew).saturating_mul(SECOND)),
+            from: Some(verified.created.saturating_sub(self.verifier.clock_skew).saturating_mul(SECOND)),
             until: verified.until.saturating_mul(SECOND),
         };
         let scope = [&b"signature "[..], verified.key_id.as_bytes()].concat();
-        nonces.accept(host, &scope, nonce.as_bytes(), window)
+        Some((nonces, Once { scope, nonce: nonce.as_bytes(), window }))
     }
+
+    fn verdict(&self, used: Result<(), Reason>) -> Verdict {
+        match (used.map_err(Decision::new), self.mode) {
+            (Ok(()), _) => Verdict::Pass,
+            (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => Verdict::Observe(decision),
+        }
+    }
+}
+
+/// What counts once.
+struct Once<'v> {
+    scope: Vec<u8>,
+    nonce: &'v [u8],
+    window: Window,
 }
 
 impl StageExchange for VerifyExchange {
@@ -149,7 +168,10 @@ impl StageExchange for VerifyExchange {
                         self.awaited = Some(Awaited { verified, digest, challenge: challenge() });
                         return HeadVerdict::Pass;
                     }
-                    _ => shared.use_up(&verified, &*scope.host),
+                    // What has no message cannot wait for an answer.
+                    _ => shared.nonce(&verified).map_or(Ok(()), |(nonces, once)| {
+                        nonces.accept(&*scope.host, &once.scope, once.nonce, once.window)
+                    }),
                 }
             }
         };
@@ -160,15 +182,29 @@ impl StageExchange for VerifyExchange {
         // Without it the head was refused, or observed.
         let Some(Awaited { verified, digest, challenge }) = self.awaited.take() else { return HeadVerdict::Pass };
         let outcome = match check_digest(&digest, body) {
-            Ok(()) => self.shared.use_up(&verified, &*scope.host),
+            Ok(()) => {
+                self.verified = Some(verified);
+                Ok(())
+            }
             Err(DigestFault::Mismatch) => Err(Reason::DigestMismatch),
             Err(DigestFault::Malformed | DigestFault::UnknownAlgorithm) => Err(Reason::DigestUnusable),
         };
         self.shared.judge(outcome, &challenge, scope)
     }
 
-    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
-        Verdict::Pass
+    fn request(&mut self, _: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        // A signature is that of a whole request: the first message speaks for all of a batch, whatever kind it is.
+        let Some(verified) = self.verified.take() else { return Verdict::Pass };
+        let Some((nonces, once)) = self.shared.nonce(&verified) else { return Verdict::Pass };
+        match nonces.accept_everywhere(&*scope.host, &once.scope, once.nonce, once.window) {
+            Ok(Some(callout)) => Verdict::Ask(callout),
+            used => self.shared.verdict(used.map(drop)),
+        }
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        let used = self.shared.nonces.as_deref().map_or(Ok(()), |nonces| nonces.answered(ended));
+        self.shared.verdict(used)
     }
 }
 
