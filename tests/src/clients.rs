@@ -1,15 +1,15 @@
 //! Real MCP clients and servers, made with the official SDKs: the scripts of `tests/clients`.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::envoy::workspace;
+use crate::page;
 
 /// Where `spans.py` finds the URL of a receiver of spans.
 const OTLP_TRACES: &str = "OTLP_TRACES";
@@ -272,13 +272,7 @@ impl Server {
     }
 
     fn get(&self, path: &str) -> Result<Value> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-        write!(stream, "GET {path} HTTP/1.1\r\nhost: {}\r\nconnection: close\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        Ok(serde_json::from_str(body)?)
+        Ok(serde_json::from_str(&page::get(self.address, path)?)?)
     }
 }
 

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,10 +10,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
+use crate::page;
+
 /// How long Envoy may take to start; compiling a module with V8 is most of it.
 const START: Duration = Duration::from_secs(60);
-/// How long it may take to end when asked to.
-const STOP: Duration = Duration::from_secs(5);
 
 /// The workspace's root folder.
 #[must_use]
@@ -164,7 +163,7 @@ impl Envoy {
     /// # Errors
     /// When it does not answer with 200.
     pub fn get(&self, path: &str) -> Result<String> {
-        get(self.admin, path)
+        page::get(self.admin, path)
     }
 
     /// The addresses of the listeners, by name; not of those inside of Envoy, which have none.
@@ -263,36 +262,5 @@ impl Envoy {
 impl Drop for Envoy {
     fn drop(&mut self) {
         let _ = self.end();
-    }
-}
-
-/// A page, over HTTP/1.1.
-///
-/// # Errors
-/// When there is no answer with 200.
-pub fn get(address: SocketAddr, path: &str) -> Result<String> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(STOP))?;
-    write!(stream, "GET {path} HTTP/1.1\r\nhost: admin\r\nconnection: close\r\n\r\n")?;
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer)?;
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    if !head.starts_with("HTTP/1.1 200") {
-        bail!("{path}: {}", head.lines().next().unwrap_or_default());
-    }
-    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") { unchunk(body) } else { Ok(body.to_owned()) }
-}
-
-fn unchunk(mut body: &str) -> Result<String> {
-    let mut out = String::new();
-    loop {
-        let (size, rest) = body.split_once("\r\n").context("no chunk")?;
-        let size = usize::from_str_radix(size.trim(), 16)?;
-        if size == 0 {
-            return Ok(out);
-        }
-        out.push_str(rest.get(..size).context("a chunk is cut off")?);
-        body = rest.get(size..).and_then(|rest| rest.strip_prefix("\r\n")).context("a chunk does not end")?;
     }
 }

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +12,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 
 use crate::envoy::workspace;
+use crate::page;
 
 /// How long it may take to start, and to answer.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -161,14 +161,7 @@ impl Prometheus {
         let pairs =
             parameters.iter().map(|(name, value)| format!("{name}={}", utf8_percent_encode(value, NON_ALPHANUMERIC)));
         let query = pairs.collect::<Vec<_>>().join("&");
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(PATIENCE))?;
-        // By HTTP/1.0 an answer ends with its connection.
-        write!(stream, "GET {path}?{query} HTTP/1.0\r\nhost: {}\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (_, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-        Ok(body.to_owned())
+        Ok(page::get_any(self.address, &format!("{path}?{query}"))?.1)
     }
 
     fn log(&self) -> String {

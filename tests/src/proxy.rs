@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use serde_json::{Value, json};
 
 use crate::envoy::{self, Envoy};
+use crate::page;
 
 /// What the module runs in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -134,7 +135,7 @@ impl Proxy {
     /// When the host does not answer.
     pub fn scrape(&self) -> Result<String> {
         let (address, page) = self.metrics();
-        envoy::get(address, page)
+        page::get(address, page)
     }
 
     /// Where Prometheus scrapes it: an address, and a page there.
@@ -190,11 +191,18 @@ pub fn tool() -> Result<PathBuf> {
     if let Some(path) = std::env::var_os("MESHWARD_TOOL") {
         return Ok(PathBuf::from(path));
     }
-    // Nothing makes cargo build another package's program for an integration test. No `--package`: that would give the
-    // dependencies other features, and compile them again.
-    let output = Command::new(env!("CARGO"))
+    // Nothing makes cargo build another package's program for an integration test, but for one of its own: `serve`. No
+    // `--package` and no `cargo build`, which would give the dependencies other features, and no word of the package of these
+    // tests, for which build scripts run again: all of that would compile them anew.
+    let mut cargo = Command::new(env!("CARGO"));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            cargo.env_remove(name);
+        }
+    }
+    let output = cargo
         .current_dir(envoy::workspace())
-        .args(["build", "--quiet", "--locked", "--bin", "meshward"])
+        .args(["test", "--no-run", "--quiet", "--locked", "--test", "serve"])
         .args(["--message-format", "json"])
         .stderr(Stdio::inherit())
         .output()

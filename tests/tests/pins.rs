@@ -12,10 +12,10 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Barrier};
 use std::thread;
-use std::time::Duration;
 
 use meshward_tests::envoy;
 use meshward_tests::proxy::Proxy;
+use meshward_tests::raw;
 use serde_json::{Value, json};
 
 /// How many clients list at once, and how often.
@@ -60,18 +60,8 @@ fn serve(mut stream: TcpStream, count: &AtomicU64) -> std::io::Result<()> {
 /// The words of the tool, if the client sees it.
 fn list(to: SocketAddr, path: &str, begin: &Barrier) -> Option<String> {
     let body = r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#;
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
     begin.wait();
-    write!(
-        stream,
-        "POST {path} HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
+    let answer = raw::post(to, path, "", body).unwrap().body;
     // Behind the head, and within the framing of a chunk if there is one.
     let begin = answer.find('{').unwrap_or_else(|| panic!("{answer:?}"));
     let end = answer.rfind('}').unwrap().checked_add(1).unwrap();

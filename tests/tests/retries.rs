@@ -15,6 +15,7 @@ use std::thread;
 use std::time::Duration;
 
 use meshward_tests::envoy::{self, Envoy};
+use meshward_tests::raw;
 use serde_json::{Value, json};
 
 type Counts = Arc<Mutex<BTreeMap<String, usize>>>;
@@ -162,20 +163,9 @@ fn proxy(header_hold: bool, server: &Failing) -> (Envoy, SocketAddr) {
 
 /// The status and the body, as far as they came.
 fn send(to: SocketAddr, method: &str, extra: &str, body: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(to).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(
-        stream,
-        "{method} /mcp HTTP/1.1\r\nhost: a\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25\r\n{extra}content-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = Vec::new();
-    stream.read_to_end(&mut answer).unwrap();
-    let answer = String::from_utf8_lossy(&answer).into_owned();
-    let status = answer.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap();
-    (status, answer)
+    let lines = format!("mcp-protocol-version: 2025-11-25\r\n{extra}");
+    let answer = raw::exchange(to, raw::request("a", method, "/mcp", &lines, body)).unwrap();
+    (answer.status, answer.body)
 }
 
 fn call(id: &str, tool: &str, fails: &str) -> String {

@@ -3,12 +3,12 @@
 #![expect(clippy::float_cmp, clippy::panic, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use meshward_tests::clients::{Client, Mode, Sdk, Server};
 use meshward_tests::otlp::{Receiver, Span};
+use meshward_tests::raw;
 use meshward_tests::scrape::{samples, sum};
 use meshward_tests::tracing::{Sidecar, Tracer};
 use serde_json::{Value, json};
@@ -179,17 +179,9 @@ fn call(address: SocketAddr, head: &str, message: &str) {
         }
     }})
     .to_string();
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(
-        stream,
-        "POST /mcp HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\n\
-         mcp-name: get_small\r\ntraceparent: {head}\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-    .unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    assert!(answer.contains("small: x"), "{answer}");
+    let lines = format!(
+        "mcp-protocol-version: 2026-07-28\r\nmcp-method: tools/call\r\nmcp-name: get_small\r\ntraceparent: {head}\r\n"
+    );
+    let answer = raw::post(address, "/mcp", &lines, &body).unwrap();
+    assert!(answer.body.contains("small: x"), "{answer:?}");
 }

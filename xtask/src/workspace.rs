@@ -65,7 +65,14 @@ impl Workspace {
 
     /// The cargo that runs us, so that a `+toolchain` holds for all that follows.
     pub(crate) fn cargo(&self) -> Command {
-        self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        let mut cargo = self.command(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        // What cargo told us of our own package: the build scripts of some crates (`ring`) run again when it changes.
+        for (name, _) in std::env::vars_os() {
+            if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+                cargo.env_remove(name);
+            }
+        }
+        cargo
     }
 
     pub(crate) fn metadata(&self) -> Result<Metadata> {

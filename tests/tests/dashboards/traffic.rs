@@ -1,10 +1,11 @@
 //! What goes through the proxies while they are watched, and what those who sent it counted.
 
 use std::collections::BTreeMap;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use meshward_tests::raw;
 use rmcp::model::{CallToolRequestParams, ProtocolVersion};
 use rmcp::service::ServiceError;
 use rmcp::transport::StreamableHttpClientTransport;
@@ -86,6 +87,7 @@ async fn sessions(address: SocketAddr, begin: Instant, time: Duration, number: u
     counts
 }
 
+const REVISION: &str = "mcp-protocol-version: 2025-11-25\r\n";
 const CALL: &str = r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"test_simple_text"}}"#;
 const TWICE: &str =
     r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"a","n\u0061me":"test_sampling"}}"#;
@@ -100,33 +102,17 @@ pub(crate) fn by_hand(address: SocketAddr) -> BTreeMap<&'static str, u64> {
     }
     let origin = refused(address, "/mcp", "origin: https://evil.example\r\n", CALL, "origin_refused");
     counts.insert("origin_refused", origin);
-    post(address, "/mcp", "", CANCEL);
+    raw::post(address, "/mcp", REVISION, CANCEL).unwrap();
     // Someone who goes away in the middle of a request.
     let mut stream = TcpStream::connect(address).unwrap();
-    write!(stream, "{}", head(address, "/mcp", "", CALL.len())).unwrap();
-    stream.write_all(&CALL.as_bytes()[..20]).unwrap();
+    let request = raw::request(&address.to_string(), "POST", "/mcp", REVISION, CALL);
+    stream.write_all(request.strip_suffix(&CALL.as_bytes()[20..]).unwrap()).unwrap();
     std::thread::sleep(Duration::from_millis(200));
     counts
 }
 
-fn refused(address: SocketAddr, path: &str, header: &str, body: &str, reason: &str) -> u64 {
-    let answer = post(address, path, header, body);
-    assert!(answer.contains(&format!("\"reason\":\"{reason}\"")), "{reason}: {answer}");
+fn refused(address: SocketAddr, path: &str, lines: &str, body: &str, reason: &str) -> u64 {
+    let answer = raw::post(address, path, &format!("{REVISION}{lines}"), body).unwrap();
+    assert!(answer.body.contains(&format!("\"reason\":\"{reason}\"")), "{reason}: {answer:?}");
     1
-}
-
-fn head(address: SocketAddr, path: &str, header: &str, length: usize) -> String {
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\naccept: application/json, text/event-stream\r\n\
-         mcp-protocol-version: 2025-11-25\r\nconnection: close\r\n{header}content-length: {length}\r\n\r\n"
-    )
-}
-
-fn post(address: SocketAddr, path: &str, header: &str, body: &str) -> String {
-    let mut stream = TcpStream::connect(address).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
-    write!(stream, "{}{body}", head(address, path, header, body.len())).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
 }

@@ -1,13 +1,12 @@
 //! Limits of a rate limit service: the `limitador` crate on a real Redis, which is stopped, killed and started again while calls come.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use meshward_tests::grpc;
+use meshward_tests::limitador::{free_port, limitador, redis};
 use meshward_tests::proxy::Proxy;
 use serde_json::json;
 
@@ -19,61 +18,6 @@ const TIMEOUT: Duration = Duration::from_millis(200);
 const BOUND: Duration = Duration::from_secs(3);
 /// How many calls the service permits in its window.
 const MAX: u32 = 200;
-
-/// A process that ends with its owner.
-struct Process(Child);
-
-impl Process {
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn tool(variable: &str) -> std::ffi::OsString {
-    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: `cargo xtask test --only limits` does"))
-}
-
-/// A Redis on a port, with nothing in it.
-fn redis(port: u16) -> Process {
-    let child = Command::new(tool("MESHWARD_REDIS"))
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let process = Process(child);
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "Redis does not start");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    process
-}
-
-/// The service, with its counters in the Redis on a port.
-fn limitador(port: u16) -> (Process, SocketAddr) {
-    let mut child = Command::new(tool("MESHWARD_LIMITADOR"))
-        .args(["--redis", &format!("redis://127.0.0.1:{port}"), "--max", &MAX.to_string(), "--seconds", "600"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Process(child), line.trim().parse().unwrap())
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn limits(on_failure: &str) -> serde_json::Value {
     let mut document = document(json!([
@@ -118,9 +62,9 @@ async fn until(client: &mut Client, tool: &str, expected: &Answer) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_stopped_killed_and_started_again_under_load() {
     for on_failure in ["deny", "allow"] {
-        let port = free_port();
-        let mut database = redis(port);
-        let (_service, address) = limitador(port);
+        let port = free_port().unwrap();
+        let mut database = redis(port, &[]).unwrap();
+        let (_service, address) = limitador(port, MAX).unwrap();
         let server = Server::start().await;
         let proxy = eight_workers(&limits(on_failure), &server, Some(address));
 
@@ -154,16 +98,16 @@ async fn redis_is_stopped_killed_and_started_again_under_load() {
         let mut client = Client::connect(proxy.address()).await;
         let lost = unknown(on_failure);
 
-        database.signal("-STOP");
+        database.signal("-STOP").unwrap();
         for _ in 0..5 {
             let begun = Instant::now();
             assert_eq!(call(&mut client, "other").await, lost, "{on_failure}, stalled");
             assert!(begun.elapsed() >= TIMEOUT / 2, "it was waited for");
         }
-        database.signal("-CONT");
+        database.signal("-CONT").unwrap();
         until(&mut client, "counted", &over()).await;
 
-        database.signal("-KILL");
+        database.signal("-KILL").unwrap();
         drop(database);
         // The connection is refused at once, or tried again for as long as it may take.
         until(&mut client, "counted", &lost).await;
@@ -171,7 +115,7 @@ async fn redis_is_stopped_killed_and_started_again_under_load() {
             assert_eq!(call(&mut client, "counted").await, lost, "{on_failure}, killed");
         }
         // What Redis had counted is gone with it.
-        database = redis(port);
+        database = redis(port, &[]).unwrap();
         until(&mut client, "after", &Answer::Passed).await;
         until(&mut client, "counted", &over()).await;
 
@@ -222,7 +166,7 @@ async fn a_service_that_is_away_late_or_wrong_holds_nobody_up() {
     tokio::spawn(grpc::serve(late, Arc::new(|_| Box::pin(std::future::pending()))));
     // Takes connections, and never says anything.
     let silent = TcpListener::bind("127.0.0.1:0").unwrap();
-    let away = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let away = SocketAddr::from(([127, 0, 0, 1], free_port().unwrap()));
     let server = Server::start().await;
     for on_failure in ["deny", "allow"] {
         for (name, address) in

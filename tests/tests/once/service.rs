@@ -1,14 +1,13 @@
 //! Nonces of two Envoys with one rate limit service: the `limitador` crate on a real Redis, which is stopped, killed and started again
 //! under load.
 
-use std::io::{BufRead as _, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use meshward_signatures::{Coverage, Request, Signer, SigningKey, Stamp, content_digest};
+use meshward_tests::limitador::{free_port, limitador, redis};
 use meshward_tests::proxy::Proxy;
 use serde_json::{Value, json};
 
@@ -16,62 +15,6 @@ use crate::support::*;
 
 /// How long a call may take: the service's 200 ms, and what a busy machine takes.
 const BOUND: Duration = Duration::from_secs(3);
-
-/// A process that ends with its owner.
-struct Process(Child);
-
-impl Process {
-    fn signal(&self, signal: &str) {
-        let sent = Command::new("kill").args([signal, &self.0.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-fn tool(variable: &str) -> std::ffi::OsString {
-    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set: `cargo xtask test --only once` does"))
-}
-
-/// A Redis on a port, with nothing in it.
-fn redis(port: u16, arguments: &[&str]) -> Process {
-    let child = Command::new(tool("MESHWARD_REDIS"))
-        .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--port", &port.to_string()])
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    let process = Process(child);
-    let end = Instant::now() + PATIENCE;
-    while TcpStream::connect(("127.0.0.1", port)).is_err() {
-        assert!(Instant::now() < end, "Redis does not start");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    process
-}
-
-/// The service, with its counters in the Redis on a port: one of each nonce in ten minutes.
-fn limitador(port: u16) -> (Process, SocketAddr) {
-    let mut child = Command::new(tool("MESHWARD_LIMITADOR"))
-        .args(["--redis", &format!("redis://127.0.0.1:{port}"), "--max", "1", "--seconds", "600"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-    (Process(child), line.trim().parse().unwrap())
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
 
 fn shared(unsure: &str) -> Value {
     asking(json!({
@@ -111,9 +54,9 @@ async fn until(to: SocketAddr, name: &str, expected: &Answer) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_nonce_passes_one_of_two_proxies() {
-    let port = free_port();
-    let _database = redis(port, &[]);
-    let (_service, address) = limitador(port);
+    let port = free_port().unwrap();
+    let _database = redis(port, &[]).unwrap();
+    let (_service, address) = limitador(port, 1).unwrap();
     let server = Server::start().await;
     let begin = || envoy_with(&shared("refuse"), &server, 2, Some(address));
     let (one, other) = (begin(), begin());
@@ -194,9 +137,9 @@ async fn a_signature_passes_one_of_two_proxies() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn redis_is_stopped_killed_filled_and_started_again_under_load() {
     for (unsure, without) in [("refuse", Answer::refused(503, "nonces_unavailable")), ("accept", Answer::Passed)] {
-        let port = free_port();
-        let mut database = redis(port, &[]);
-        let (_service, address) = limitador(port);
+        let port = free_port().unwrap();
+        let mut database = redis(port, &[]).unwrap();
+        let (_service, address) = limitador(port, 1).unwrap();
         let server = Server::start().await;
         let proxy = envoy_with(&shared(unsure), &server, 8, Some(address));
         let to = proxy.address();
@@ -224,12 +167,12 @@ async fn redis_is_stopped_killed_filled_and_started_again_under_load() {
         until(to, "before", &Answer::Passed).await;
         for way in ["stopped", "killed", "filled"] {
             match way {
-                "stopped" => database.signal("-STOP"),
-                "killed" => drop(std::mem::replace(&mut database, Process(Command::new("true").spawn().unwrap()))),
+                "stopped" => database.signal("-STOP").unwrap(),
+                "killed" => database.signal("-KILL").unwrap(),
                 // It has room for nothing.
                 _ => {
                     drop(database);
-                    database = redis(port, &["--maxmemory", "1", "--maxmemory-policy", "noeviction"]);
+                    database = redis(port, &["--maxmemory", "1", "--maxmemory-policy", "noeviction"]).unwrap();
                 }
             }
             if unsure == "refuse" {
@@ -240,10 +183,10 @@ async fn redis_is_stopped_killed_filled_and_started_again_under_load() {
                 assert_eq!(answer, without, "{way}");
             }
             match way {
-                "stopped" => database.signal("-CONT"),
+                "stopped" => database.signal("-CONT").unwrap(),
                 _ => {
                     drop(database);
-                    database = redis(port, &[]);
+                    database = redis(port, &[]).unwrap();
                 }
             }
             until(to, &format!("{way}-again"), &Answer::Passed).await;

@@ -1,10 +1,10 @@
 //! Sessions that belong to who opened them, with real clients and a real server: whose they are is in them, and nobody else.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 use meshward_tests::clients::{CLIENTS, Mode, Server};
 use meshward_tests::proxy::{Host, Proxy};
+use meshward_tests::raw;
 use serde_json::{Value, json};
 
 use super::{all_features, both, document, each};
@@ -24,26 +24,10 @@ fn bound(header_hold: bool) -> Value {
 
 /// Sends one request of a user, and returns the status and the session's id of the response.
 fn send(to: SocketAddr, method: &str, user: &str, session: Option<&str>, body: &str) -> (u16, Option<String>) {
-    let mut stream = TcpStream::connect(to).unwrap();
     let session = session.map(|session| format!("mcp-session-id: {session}\r\n")).unwrap_or_default();
-    let length = body.len();
-    write!(
-        stream,
-        "{method} /mcp HTTP/1.1\r\nhost: {to}\r\nconnection: close\r\nx-user: {user}\r\n{session}content-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25\r\ncontent-length: {length}\r\n\r\n{body}"
-    )
-    .unwrap();
-    let mut response = Vec::new();
-    // What is refused for its head is answered before its body is read: behind the answer the connection may be reset.
-    let end = stream.read_to_end(&mut response);
-    assert!(end.is_ok() || response.starts_with(b"HTTP/1.1 404"), "{end:?}");
-    let response = String::from_utf8_lossy(&response).into_owned();
-    let head = response.split("\r\n\r\n").next().unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    let session = head
-        .lines()
-        .find_map(|line| line.split_once(": ").filter(|(name, _)| name.eq_ignore_ascii_case("mcp-session-id")));
-    (status, session.map(|(_, value)| value.trim().to_owned()))
+    let lines = format!("x-user: {user}\r\n{session}mcp-protocol-version: 2025-11-25\r\n");
+    let answer = raw::exchange(to, raw::request(&to.to_string(), method, "/mcp", &lines, body)).unwrap();
+    (answer.status, answer.field("mcp-session-id").map(str::to_owned))
 }
 
 fn sessions(host: Host, header_hold: bool) {

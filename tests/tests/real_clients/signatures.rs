@@ -2,12 +2,13 @@
 //! implementation verifies, and counts once.
 
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener};
 use std::process::{Command, Stdio};
 use std::thread;
 
 use meshward_tests::clients::{self, CLIENTS, Server};
 use meshward_tests::proxy::{Host, Proxy};
+use meshward_tests::raw;
 use serde_json::{Value, json};
 
 use super::{all_features, both, document, each};
@@ -40,23 +41,13 @@ fn verifies(header_hold: bool) -> Value {
 }
 
 /// Sends the bytes of one request, and returns the status and the body of the response.
-fn send(to: SocketAddr, request: &str) -> (u16, String) {
-    let mut stream = TcpStream::connect(to).unwrap();
-    // What is refused for its head is answered before its body is read: behind the answer the connection may be reset.
-    let _ = stream.write_all(request.as_bytes());
-    let mut response = Vec::new();
-    let _ = stream.read_to_end(&mut response);
-    let response = String::from_utf8_lossy(&response).into_owned();
-    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{response}"));
-    (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
+fn send(to: SocketAddr, request: impl AsRef<[u8]>) -> (u16, String) {
+    let answer = raw::exchange(to, request).unwrap();
+    (answer.status, answer.body)
 }
 
-fn ping() -> String {
-    let length = CALL.len();
-    format!(
-        "POST /mcp HTTP/1.1\r\nhost: tools.example\r\nconnection: close\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nmcp-protocol-version: 2025-11-25\r\ncontent-length: {length}\r\n\r\n{CALL}"
-    )
+fn ping() -> Vec<u8> {
+    raw::request("tools.example", "POST", "/mcp", "mcp-protocol-version: 2025-11-25\r\n", CALL)
 }
 
 /// What the client's sidecar makes of a request: head and body as the next hop gets them.
@@ -81,7 +72,7 @@ fn signed(outbound: impl Fn(SocketAddr) -> Proxy) -> (String, String) {
             assert_ne!(read, 0, "{text}");
         }
     });
-    let (status, _) = send(proxy.address(), &ping());
+    let (status, _) = send(proxy.address(), ping());
     assert_eq!(status, 202, "{}", proxy.log());
     recorder.join().unwrap()
 }
@@ -101,7 +92,7 @@ fn two_sidecars(header_hold: bool) {
     });
 
     // Past the client's sidecar nothing gets in.
-    let (status, body) = send(inbound.address(), &ping());
+    let (status, body) = send(inbound.address(), ping());
     assert_eq!((status, reason(&body)), (401, json!("signature_missing")));
 
     // Whoever sees a signed request can neither alter it nor send it again.

@@ -2,9 +2,9 @@
 //! the module. Shows what was sent, what was decided and why, what the client saw, and what an operator sees: audit records, metrics,
 //! and the trace of a call.
 
+mod attempts;
 mod metrics;
 mod proxy;
-mod raw;
 mod sdk;
 mod trace;
 
@@ -98,7 +98,7 @@ fn run(args: &Args) -> Result<bool> {
 
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let mut rows = runtime.block_on(sdk::rows(&mut proxy)).context("the SDK's client")?;
-    rows.extend(raw::rows(&mut proxy)?);
+    rows.extend(attempts::rows(&mut proxy)?);
     let traces = trace::rows(&proxy, &server).context("the trace of a call")?;
     let audit = proxy.audit_records(rows.len())?;
     let metrics = metrics::shown(&proxy)?;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail};
 use meshward_tests::cases::left::LOG_PREFIX;
 use meshward_tests::envoy::{self, Envoy, sidecar_inbound};
+use meshward_tests::page;
 use meshward_tests::proxy::tool;
 use meshward_tests::scrape::{Sample, samples};
 use serde_json::Value;
@@ -161,7 +162,7 @@ impl Proxy {
     pub(crate) fn scrape(&self) -> Result<Vec<Sample>> {
         match &self.inner {
             Inner::Envoy(envoy) => samples(&envoy.get("/stats/prometheus")?),
-            Inner::Serve { metrics, .. } => samples(&envoy::get(*metrics, "/metrics")?),
+            Inner::Serve { metrics, .. } => samples(&page::get(*metrics, "/metrics")?),
         }
     }
 

@@ -2,11 +2,11 @@
 
 use anyhow::{Context as _, Result, ensure};
 use meshward_tests::mcp_server::McpServer;
+use meshward_tests::raw;
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::proxy::Proxy;
-use crate::raw;
 
 /// A call and its trace.
 #[derive(Debug, Serialize)]
@@ -60,8 +60,8 @@ fn row(
     if !head.is_empty() {
         fields.push_str(&format!("traceparent: {head}\r\n"));
     }
-    let (status, _) = raw::post(proxy.address(), "/mcp", &fields, body.to_string().as_bytes())?;
-    ensure!(status == 200, "the call was answered with {status}");
+    let answer = raw::post(proxy.address(), "/mcp", &fields, body.to_string())?;
+    ensure!(answer.status == 200, "the call was answered with {}", answer.status);
     let received = server.received().into_iter().find_map(|request| {
         let body: Value = serde_json::from_slice(&request.body).ok()?;
         (body.get("id") == Some(&json!(id))).then_some((request.headers, body))

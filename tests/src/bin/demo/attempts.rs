@@ -1,10 +1,7 @@
 //! What no SDK sends: requests made by hand to be read one way by a proxy and another by a server.
 
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
-
 use anyhow::{Context as _, Result};
+use meshward_tests::raw;
 use serde_json::Value;
 
 use crate::Row;
@@ -36,7 +33,8 @@ pub(crate) fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
     ATTEMPTS
         .iter()
         .map(|(name, path, headers, body, reason)| {
-            let (status, answer) = post(proxy.address(), path, headers, body).with_context(|| (*name).to_owned())?;
+            let response = raw::post(proxy.address(), path, headers, body).with_context(|| (*name).to_owned())?;
+            let answer: Value = serde_json::from_str(&response.body).unwrap_or_default();
             let found = answer.pointer("/error/data/reason").and_then(Value::as_str).unwrap_or_default().to_owned();
             let message = answer.pointer("/error/message").and_then(Value::as_str).unwrap_or_default();
             let code = answer.pointer("/error/code").map(ToString::to_string).unwrap_or_default();
@@ -46,25 +44,8 @@ pub(crate) fn rows(proxy: &mut Proxy) -> Result<Vec<Row>> {
                 decided: if found.is_empty() { "allowed" } else { "refused" },
                 expected: found == *reason && logged,
                 why: found,
-                seen: format!("HTTP {status}, error {code}: {message}"),
+                seen: format!("HTTP {}, error {code}: {message}", response.status),
             })
         })
         .collect()
-}
-
-pub(crate) fn post(address: SocketAddr, path: &str, headers: &str, body: &[u8]) -> Result<(u16, Value)> {
-    let mut stream = TcpStream::connect(address)?;
-    stream.set_read_timeout(Some(Duration::from_secs(10)))?;
-    let head = format!(
-        "POST {path} HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-         accept: application/json, text/event-stream\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n",
-        body.len()
-    );
-    // At once: a proxy that has answered the head need not take what comes behind it.
-    stream.write_all(&[head.as_bytes(), body].concat())?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer)?;
-    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
-    let status = head.split(' ').nth(1).context("no status")?.parse()?;
-    Ok((status, serde_json::from_str(body).unwrap_or_default()))
 }
