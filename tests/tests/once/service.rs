@@ -102,9 +102,9 @@ fn signed(tool: &str, nonce: &str) -> Vec<(&'static str, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_signature_passes_one_of_two_proxies() {
-    let port = free_port();
-    let _database = redis(port, &[]);
-    let (_service, address) = limitador(port);
+    let port = free_port().unwrap();
+    let _database = redis(port, &[]).unwrap();
+    let (_service, address) = limitador(port, 1).unwrap();
     let server = Server::start().await;
     let document = asking(json!({
         "signatures": {"verify": {"keys": [{"id": "client", "algorithm": "hmac-sha256", "secret": SECRET}]}},
