@@ -15,6 +15,7 @@ mod abi;
 mod config;
 mod event;
 mod filter;
+mod grpc;
 mod headers;
 mod host;
 mod module;
@@ -24,6 +25,7 @@ mod worker;
 
 pub use config::{FailurePolicy, PluginConfig, VmLimits};
 pub use event::{CalloutToken, Event, Frame, GrpcCall, GrpcStream, HttpCall, HttpResponse, ResetReason, StreamId};
+pub use grpc::Verbatim;
 pub use headers::HeaderMap;
 pub use host::clock::{Clock, VirtualClock};
 pub use host::log::{LogLevel, LogLine};

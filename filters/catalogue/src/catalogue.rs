@@ -4,7 +4,7 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meshward_engine::Host;
+use meshward_engine::{Host, StoreError};
 use meshward_wire::annotations;
 use meshward_wire::json::{Span, member};
 
@@ -12,8 +12,9 @@ use crate::compiled::{Compiled, Entry};
 use crate::config::{CatalogueConfig, SchemaMode, UnknownTools};
 use crate::schema::Schema;
 use crate::server::ServerKey;
-use crate::store::{Found, Learned, MAX_SERVERS, MAX_TOOLS, Page, SEGMENT_BYTES, Worker};
+use crate::store::{Bounds, Found, Learned, MAX_SERVERS, MAX_TOOLS, Page, SEGMENT_BYTES, Worker};
 use crate::tool::Tool;
+use crate::tools::Tools;
 
 /// The largest bound of the definitions of one server.
 const MAX_BYTES: usize = 64 << 20;
@@ -22,8 +23,20 @@ const MAX_BYTES: usize = 64 << 20;
 #[derive(Debug)]
 pub struct Catalogue {
     config: CatalogueConfig,
+    bounds: Bounds,
     given: BTreeMap<String, Rc<Tool>>,
     learned: RefCell<Cache>,
+}
+
+/// What is known of the tools of a server.
+#[derive(Debug, Clone)]
+pub enum Remembered {
+    /// What it has listed, and what was approved of that.
+    Tools(Rc<Tools>),
+    /// It has listed nothing yet.
+    Nothing,
+    /// Nothing, and nothing will be: as many others have their places.
+    NoRoom,
 }
 
 /// What a worker remembers of the shared store.
@@ -67,7 +80,14 @@ impl Catalogue {
             }
         }
         if errors.is_empty() {
-            Ok(Self { config: config.clone(), given, learned: RefCell::default() })
+            let bounds = Bounds {
+                max_servers: config.max_servers,
+                max_tools: config.max_tools,
+                max_tool_bytes: config.max_tool_bytes.0,
+                max_bytes: config.max_bytes.0,
+                epoch: None,
+            };
+            Ok(Self { config: config.clone(), bounds, given, learned: RefCell::default() })
         } else {
             Err(errors)
         }
@@ -85,7 +105,15 @@ impl Catalogue {
         self.config.unknown
     }
 
-    /// Whether it wants to see the server's lists and notifications.
+    /// The same, which also remembers what was approved, of at least as many servers. What was approved in another epoch is not.
+    #[must_use]
+    pub fn with_approvals(mut self, epoch: u64, max_servers: usize) -> Self {
+        let max_servers = if self.config.learn { self.bounds.max_servers.max(max_servers) } else { max_servers };
+        self.bounds = Bounds { epoch: Some(epoch), max_servers, ..self.bounds };
+        self
+    }
+
+    /// Whether it learns schemas from the server's lists.
     #[must_use]
     pub const fn learns(&self) -> bool {
         self.config.learn
@@ -101,18 +129,48 @@ impl Catalogue {
         text: &'t str,
         tools: impl IntoIterator<Item = (&'t str, Span)>,
     ) -> Learned {
-        if !self.config.learn {
-            return Learned::default();
-        }
-        let tools = tools.into_iter().filter(|(name, _)| !self.given.contains_key(*name));
-        let schema = |entry| member(text, entry, "inputSchema").map(|schema| schema.of(text)).unwrap_or_default();
-        let page = Page::new(tools.map(|(name, entry)| (name, schema(entry))));
-        self.learned.borrow_mut().worker.learn(host, *server, &page, &self.config)
+        let page = self.page(text, tools);
+        let learned = self.learned.borrow_mut().worker.learn(host, *server, &page, &self.bounds, None);
+        learned.unwrap_or(Learned { failed: true, ..Learned::default() })
     }
 
-    /// Forgets what a server has listed, for all workers: it says that its list has changed. `false`: the store would not.
+    /// The same for somebody who approves: what the function makes of the server's tools goes into the store too, in one write. It is
+    /// run again where another worker was first.
+    ///
+    /// # Errors
+    /// The store did not take it, or there is no room for the server.
+    pub fn review<'t, R>(
+        &self,
+        host: &dyn Host,
+        server: &ServerKey,
+        text: &'t str,
+        tools: impl IntoIterator<Item = (&'t str, Span)>,
+        mut review: impl FnMut(&mut Tools) -> R,
+    ) -> Result<R, StoreError> {
+        let page = self.page(text, tools);
+        let mut said = None;
+        let mut review = |tools: &mut Tools| said = Some(review(tools));
+        self.learned.borrow_mut().worker.learn(host, *server, &page, &self.bounds, Some(&mut review))?;
+        said.ok_or(StoreError::Refused)
+    }
+
+    /// The schemas of a page that are learned.
+    fn page<'t>(&self, text: &'t str, tools: impl IntoIterator<Item = (&'t str, Span)>) -> Page<'t> {
+        let tools = tools.into_iter().filter(|(name, _)| self.config.learn && !self.given.contains_key(*name));
+        let schema = |entry| member(text, entry, "inputSchema").map(|schema| schema.of(text)).unwrap_or_default();
+        Page::new(tools.map(|(name, entry)| (name, schema(entry))))
+    }
+
+    /// Forgets what a server has listed, for all workers: it says that its list has changed. What was approved stays. `false`: the
+    /// store would not.
     pub fn forget(&self, host: &dyn Host, server: &ServerKey) -> bool {
-        !self.config.learn || self.learned.borrow_mut().worker.forget(host, *server, &self.config).is_ok()
+        let keeps = self.config.learn || self.bounds.epoch.is_some();
+        !keeps || self.learned.borrow().worker.forget(host, *server, &self.bounds).is_ok()
+    }
+
+    /// What is known of a server. Costs one read of the store if nothing has changed since this worker asked last.
+    pub fn remembered(&self, host: &dyn Host, server: &ServerKey) -> Remembered {
+        self.learned.borrow_mut().worker.remembered(host, *server, &self.bounds)
     }
 
     /// A tool, if its definition is known. Costs one read of the store when this worker has used it since the server's
@@ -125,7 +183,7 @@ impl Catalogue {
             return None;
         }
         let Cache { worker, compiled } = &mut *self.learned.borrow_mut();
-        let as_of = worker.as_of(host, *server)?;
+        let as_of = worker.as_of(host, *server, &self.bounds)?;
         let known = compiled.get(*server, name);
         if let Some(tool) = known.as_ref().filter(|known| known.as_of == as_of) {
             return Some(Rc::clone(&tool.tool));
@@ -134,7 +192,7 @@ impl Catalogue {
         let mode = self.config.schema;
         let make =
             |schema: Option<&str>| schema.map_or_else(|| Tool::too_large(mode), |schema| Tool::new(schema, mode));
-        match worker.find(host, as_of, name, digest, make)? {
+        match worker.find(host, (*server, as_of), name, digest, make)? {
             Found::Same => compiled.renew(*server, name, as_of),
             Found::Other(digest, tool) => {
                 let tool = Rc::new(tool);

@@ -15,7 +15,8 @@ pub struct CatalogueConfig {
     pub schema: SchemaMode,
     /// What happens to a call of a tool of which no definition is known: it was not listed yet, or is beyond a bound.
     pub unknown: UnknownTools,
-    /// The most servers that are remembered; of more, the one whose tools changed longest ago is forgotten.
+    /// The most servers that are remembered; of more, the one whose tools changed longest ago is forgotten, but none with tools that
+    /// are trusted by first use. With `pins`, the larger of both numbers counts.
     pub max_servers: usize,
     /// The most tools that are remembered of one server; of more, those listed first.
     pub max_tools: usize,

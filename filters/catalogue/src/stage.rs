@@ -23,12 +23,14 @@ use crate::violation::Violation;
 #[derive(Debug)]
 pub struct CatalogueStage {
     catalogue: Rc<Catalogue>,
+    learns: bool,
 }
 
 /// The catalogue's part in one exchange.
 #[derive(Debug)]
 struct CatalogueExchange {
     catalogue: Rc<Catalogue>,
+    learns: bool,
     /// The client's messages have come.
     decided: bool,
     /// Among them is one whose answer tells of tools, or of changes to them.
@@ -36,10 +38,17 @@ struct CatalogueExchange {
 }
 
 impl CatalogueStage {
-    /// A stage for a catalogue.
+    /// A stage for a catalogue, which learns from lists.
     #[must_use]
-    pub const fn new(catalogue: Rc<Catalogue>) -> Self {
-        Self { catalogue }
+    pub fn new(catalogue: Rc<Catalogue>) -> Self {
+        let learns = catalogue.learns();
+        Self { catalogue, learns }
+    }
+
+    /// One that leaves that to another stage, which does.
+    #[must_use]
+    pub const fn taught_elsewhere(catalogue: Rc<Catalogue>) -> Self {
+        Self { catalogue, learns: false }
     }
 }
 
@@ -49,11 +58,12 @@ impl Stage for CatalogueStage {
     }
 
     fn reads_responses(&self) -> Reads {
-        if self.catalogue.learns() { Reads::Observes } else { Reads::Nothing }
+        if self.learns { Reads::Observes } else { Reads::Nothing }
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(CatalogueExchange { catalogue: Rc::clone(&self.catalogue), decided: false, awaits_tools: false })
+        let catalogue = Rc::clone(&self.catalogue);
+        Box::new(CatalogueExchange { catalogue, learns: self.learns, decided: false, awaits_tools: false })
     }
 }
 
@@ -70,7 +80,7 @@ impl StageExchange for CatalogueExchange {
 
     fn reads_response(&self) -> Reads {
         // A stream opened by GET brings changes, and in old revisions lists too.
-        let of_interest = self.catalogue.learns() && (self.awaits_tools || !self.decided);
+        let of_interest = self.learns && (self.awaits_tools || !self.decided);
         if of_interest { Reads::Observes } else { Reads::Nothing }
     }
 

@@ -12,14 +12,15 @@ pub struct PinsConfig {
     pub mode: Mode,
     /// Which definitions are trusted, besides those of `tools`.
     pub trust: Trust,
-    /// Remembers anew what is trusted by first use, when it is another number than before.
+    /// Remembers anew what is trusted by first use, when it is a higher number than before.
     pub epoch: u64,
     /// What happens to a call of a pinned tool whose definition is not known, since no list has passed here since the
     /// proxy started, or since the server said that its list has changed.
     pub unlisted: Unlisted,
     /// The pins: tools by name, with the hash of the definition. `meshward pin` writes them.
     pub tools: Vec<PinConfig>,
-    /// The most servers that are remembered; of more, the one whose tools changed longest ago is forgotten.
+    /// The most servers that are remembered; what more servers list is not trusted by first use. With a `catalogue`, the larger of both
+    /// numbers counts.
     pub max_servers: usize,
     /// The most tools that are remembered of one server, besides those with a pin. What is beyond is not trusted.
     pub max_tools: usize,

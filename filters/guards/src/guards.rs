@@ -1,11 +1,12 @@
 //! Both sections, compiled: what tools must be, and what they may say.
 
+use meshward_catalogue::Catalogue;
 use meshward_engine::Mode;
 
 use crate::config::PinsConfig;
 use crate::definitions::{Definitions, DefinitionsConfig, Flaw, Flaws, Remedy};
 use crate::pins::Pins;
-use crate::table::Change;
+use crate::review::Change;
 
 /// What is demanded of tools.
 #[derive(Debug, Clone)]
@@ -42,6 +43,12 @@ impl Guards {
             Definitions::new(config, pinned).map_err(faults).ok()
         });
         if errors.is_empty() { Ok(Self { pins, definitions, epoch, max_servers, max_tools }) } else { Err(errors) }
+    }
+
+    /// Has a catalogue remember what is approved here.
+    #[must_use]
+    pub fn remember_in(&self, catalogue: Catalogue) -> Catalogue {
+        catalogue.with_approvals(self.epoch, self.max_servers)
     }
 
     /// Whether anything is enforced.

@@ -9,23 +9,20 @@
 
 mod config;
 mod definitions;
-mod digest;
 #[doc(hidden)]
 pub mod fuzzing;
 mod guards;
-mod hints;
 mod look;
 mod pins;
 mod results;
 mod retries;
+mod review;
 mod stage;
-mod store;
-mod table;
+mod standing;
 mod text;
 
 pub use config::{PinConfig, PinsConfig, Trust, Unlisted};
 pub use definitions::{Definitions, DefinitionsConfig, LookalikeRemedy, PatternConfig, Remedy};
-pub use digest::{Digest, DigestError};
 pub use guards::Guards;
 pub use pins::Pins;
 pub use results::{ResultAction, ResultPatternConfig, Results, ResultsConfig, ResultsStage};

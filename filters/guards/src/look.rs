@@ -1,9 +1,8 @@
 //! What a name looks like, so that two names that look alike are the same.
 
+use meshward_catalogue::Digest;
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_security::confusable_detection::skeleton;
-
-use crate::digest::Digest;
 
 /// Names that look alike have the same look: compatibility characters (NFKC), case, and characters that are confusable (UTS 39).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]

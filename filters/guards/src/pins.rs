@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use meshward_catalogue::{Digest, DigestError};
 use meshward_engine::Mode;
 
 use crate::config::{PinsConfig, Trust, Unlisted};
-use crate::digest::{Digest, DigestError};
 
 /// Bound of servers, whatever a configuration says.
 const MAX_SERVERS: usize = 64;

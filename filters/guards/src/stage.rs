@@ -1,12 +1,10 @@
 //! The guards as a stage of the exchange.
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use meshward_catalogue::ServerKey;
-use meshward_engine::store::digest;
+use meshward_catalogue::{Catalogue, Digest, Remembered, ServerKey, may_repeat};
 use meshward_engine::{
     Answer, Asked, Call, Counter, Decision, Host, KeptHeaders, Level, Reads, Scope, Stage, StageExchange, Target,
     Verdict,
@@ -17,13 +15,11 @@ use meshward_wire::message::{Kind, Message, OwnedId};
 use meshward_wire::refusal::Reason;
 
 use crate::definitions::Inspection;
-use crate::digest::Digest;
 use crate::guards::Guards;
-use crate::hints::may_repeat;
 use crate::look::Look;
 use crate::pins::Pins;
-use crate::store::Tables;
-use crate::table::{Change, Listed, Page, Place, Review, Standing, Table};
+use crate::review::{Change, Listed, Page, Place, Review};
+use crate::standing::{Known, Standing};
 
 /// The most changes of one list that are written into an audit record.
 const MAX_NOTES: usize = 16;
@@ -37,7 +33,7 @@ pub struct GuardsStage {
 #[derive(Debug)]
 struct Shared {
     guards: Guards,
-    tables: RefCell<Tables>,
+    catalogue: Rc<Catalogue>,
 }
 
 /// The guards' part in one exchange.
@@ -53,10 +49,11 @@ struct GuardsExchange {
 }
 
 impl GuardsStage {
-    /// A stage for what is demanded of tools.
+    /// A stage for what is demanded of tools. It teaches the catalogue, which need not learn from anybody else, and which is one that
+    /// remembers for these guards ([`Guards::remember_in`]).
     #[must_use]
-    pub fn new(guards: Guards) -> Self {
-        Self { shared: Rc::new(Shared { guards, tables: RefCell::default() }) }
+    pub fn new(guards: Guards, catalogue: Rc<Catalogue>) -> Self {
+        Self { shared: Rc::new(Shared { guards, catalogue }) }
     }
 
     /// Who knows what tools say of themselves that are as they were approved; nobody without pins.
@@ -73,9 +70,8 @@ pub struct Approved(Rc<Shared>);
 impl Approved {
     /// Whether a tool says that a call may run twice.
     pub(crate) fn may_repeat(&self, host: &dyn Host, headers: &KeptHeaders, name: &str) -> bool {
-        let server = self.0.server(host, headers);
-        let table = self.0.tables.borrow_mut().get(host, server, self.0.guards.max_servers);
-        table.is_some_and(|table| table.may_repeat(&self.0.guards, headers.path(), name))
+        let remembered = self.0.remembered(host, headers);
+        Known::by(&self.0.guards, &remembered).may_repeat(headers.path(), name)
     }
 }
 
@@ -104,24 +100,22 @@ impl Shared {
         if self.guards.enforces() { Reads::Judges } else { Reads::Observes }
     }
 
-    /// The server behind an exchange, with the epoch of what is trusted of it.
-    fn server(&self, host: &dyn Host, headers: &KeptHeaders) -> u64 {
-        let key = ServerKey::behind(host, headers);
-        digest([&key.to_bytes(), &self.guards.epoch.to_le_bytes()])
+    /// What is known of the server behind an exchange.
+    fn remembered(&self, host: &dyn Host, headers: &KeptHeaders) -> Remembered {
+        self.catalogue.remembered(host, &ServerKey::behind(host, headers))
     }
 
     /// What is said of a call.
     fn judge_call(&self, host: &dyn Host, headers: &KeptHeaders, name: &str) -> Verdict {
-        let server = self.server(host, headers);
-        let table = self.tables.borrow_mut().get(host, server, self.guards.max_servers);
-        let table = table.unwrap_or_else(|| Rc::new(Table::new(server)));
-        let unapproved = match table.admits(&self.guards, headers.path(), name) {
+        let remembered = self.remembered(host, headers);
+        let known = Known::by(&self.guards, &remembered);
+        let unapproved = match known.admits(headers.path(), name) {
             Standing::Approved => None,
             Standing::Changed => Some(Reason::ToolChanged),
             Standing::Unpinned => Some(Reason::ToolUnpinned),
             Standing::Unlisted => Some(Reason::ToolUnknown),
         };
-        let flaws = table.flaws(name);
+        let flaws = known.flaws(name);
         let is_refused = self.guards.refuses(flaws);
         // A tool that is refused is not trusted by first use: that is not why.
         let unapproved = unapproved.filter(|reason| !is_refused || *reason != Reason::ToolUnpinned);
@@ -165,12 +159,8 @@ impl StageExchange for GuardsExchange {
     fn response(&mut self, message: &Message<'_>, asked: &Asked, scope: &mut Scope<'_>) -> Answer {
         match message.kind() {
             Kind::Notification if message.method().as_deref() == Some("notifications/tools/list_changed") => {
-                let server = self.shared.server(&*scope.host, scope.headers);
-                let (max, mut tables) = (self.shared.guards.max_servers, self.shared.tables.borrow_mut());
                 // A store that does not take it leaves definitions that were listed.
-                if tables.get(&*scope.host, server, max).is_some() {
-                    let _: Result<(), _> = tables.change(&*scope.host, server, max, Table::forget);
-                }
+                self.shared.catalogue.forget(&*scope.host, &ServerKey::behind(&*scope.host, scope.headers));
                 Answer::Pass
             }
             Kind::Response => self.result(message, asked, scope),
@@ -192,7 +182,7 @@ impl GuardsExchange {
         let asked_with = self.lists.iter().find(|(id, _)| message.id().is_some_and(|of| of.raw() == id.raw()));
         let next = json::member(text, result, "nextCursor").and_then(|next| json::string(text, next));
         let place = asked_with.map(|(_, cursor)| Place { cursor: cursor.as_deref(), next: next.as_deref() });
-        let Shared { guards, tables } = &*self.shared;
+        let Shared { guards, catalogue } = &*self.shared;
         let mut cleaned = Vec::new();
         let mut page = Page { tools: Vec::new(), place };
         for entry in &listing.entries {
@@ -200,12 +190,12 @@ impl GuardsExchange {
             page.tools.push(tool);
             cleaned.push(edits);
         }
-        let server = self.shared.server(&*scope.host, scope.headers);
+        let server = ServerKey::behind(&*scope.host, scope.headers);
         let endpoint = scope.headers.path();
-        let review = tables
-            .borrow_mut()
-            .change(&*scope.host, server, guards.max_servers, |table| table.review(guards, endpoint, &page));
-        let review = review.unwrap_or_else(|_| Review::unremembered(guards, endpoint, &page));
+        let tools = listing.entries.iter().map(|entry| (&*entry.name, entry.span));
+        let review = catalogue
+            .review(&*scope.host, &server, text, tools, |tools| Review::of(tools, guards, endpoint, &page))
+            .unwrap_or_else(|_| Review::unremembered(guards, endpoint, &page));
         self.report(&review, scope);
         self.carry_out(&listing, &review, cleaned, scope);
         Answer::Pass

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use meshward_audit::{Audit, AuditConfig, Spans};
-use meshward_catalogue::{Catalogue, CatalogueStage};
+use meshward_catalogue::{Catalogue, CatalogueConfig, CatalogueStage};
 use meshward_engine::{Batches, Direction, Endpoints, Glob, Pipeline, Responses, Settings, Stage};
 use meshward_guards::{Guards, GuardsStage, Results, ResultsStage, Retries, RetriesStage};
 use meshward_identity::Identity;
@@ -133,6 +133,20 @@ impl Config {
         let endpoints = self.endpoints.iter().map(|endpoint| endpoint.path.as_str());
         let is_on = self.pins.is_some() || self.definitions.is_some();
         is_on.then(|| Guards::new(self.pins.as_ref(), self.definitions.as_ref(), endpoints))
+    }
+
+    /// What is known of servers' tools, for all who learn or ask.
+    ///
+    /// # Errors
+    /// The section is not valid.
+    fn known_tools(&self, guards: Option<&Guards>) -> Result<Rc<Catalogue>, PipelineError> {
+        let nothing = CatalogueConfig { learn: false, ..CatalogueConfig::default() };
+        let catalogue = Catalogue::new(self.catalogue.as_ref().unwrap_or(&nothing));
+        let catalogue = catalogue.map_err(|_| PipelineError::Invalid)?;
+        Ok(Rc::new(match guards {
+            Some(guards) => guards.remember_in(catalogue),
+            None => catalogue,
+        }))
     }
 
     /// The limits, compiled, if there are any.
@@ -267,9 +281,11 @@ impl Config {
             stages.push(Box::new(PolicyStage::new(policy, Identity::new(&self.identity))));
         }
         // Behind the policy: whom that refuses learns nothing of what was approved.
+        let guards = self.guards().transpose().map_err(|_| PipelineError::Invalid)?;
+        let (catalogue, is_guarded) = (self.known_tools(guards.as_ref())?, guards.is_some());
         let mut approved = None;
-        if let Some(guards) = self.guards().filter(|_| runs(POLICY)) {
-            let stage = GuardsStage::new(guards.map_err(|_| PipelineError::Invalid)?);
+        if let Some(guards) = guards.filter(|_| runs(POLICY)) {
+            let stage = GuardsStage::new(guards, Rc::clone(&catalogue));
             approved = stage.approved();
             stages.push(Box::new(stage));
         }
@@ -280,10 +296,10 @@ impl Config {
         if let Some(results) = self.results.as_ref().filter(|_| runs(POLICY)) {
             stages.push(Box::new(ResultsStage::new(Results::new(results).map_err(|_| PipelineError::Invalid)?)));
         }
-        let catalogue = self.catalogue.as_ref().map(|catalogue| Catalogue::new(catalogue).map(Rc::new));
-        let catalogue = catalogue.transpose().map_err(|_| PipelineError::Invalid)?;
-        if let Some(catalogue) = catalogue.as_ref().filter(|_| runs(POLICY)) {
-            stages.push(Box::new(CatalogueStage::new(Rc::clone(catalogue))));
+        if self.catalogue.is_some() && runs(POLICY) {
+            // The guards read lists already.
+            let stage = if is_guarded { CatalogueStage::taught_elsewhere } else { CatalogueStage::new };
+            stages.push(Box::new(stage(Rc::clone(&catalogue))));
         }
         // Behind all that refuse for good, which then uses nothing up; before what remembers calls, which are none if there are too many.
         if let Some(limits) = limits.filter(|_| runs(POLICY)) {
@@ -297,6 +313,7 @@ impl Config {
                 let rules = self.policy.iter().flat_map(|policy| &policy.rules);
                 rules.filter_map(of).flatten().map(String::as_str).filter(|name| !name.contains('*'))
             };
+            let catalogue = self.catalogue.is_some().then_some(catalogue);
             let (tools, prompts) = (names(|rule| rule.tools.as_ref()), names(|rule| rule.prompts.as_ref()));
             pipeline = pipeline.observed_by(Box::new(Metrics::new(metrics, direction, tools, prompts, catalogue)));
         }

@@ -57,6 +57,12 @@ fn what_the_server_takes_back_is_forgotten_by_all() {
         assert_eq!(demanded(worker, &world, &server("a"), "u", ANY), None);
     }
     assert!(one.forget(&world, &server("nobody")));
+    // A second time there is nothing to forget, and nothing is written.
+    for writes in [1, 0] {
+        let before = world.writes.get();
+        assert!(one.forget(&world, &server("a")));
+        assert_eq!(world.writes.get() - before, writes);
+    }
 }
 
 #[test]

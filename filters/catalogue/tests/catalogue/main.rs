@@ -2,6 +2,7 @@
 
 #![expect(clippy::arithmetic_side_effects, clippy::unwrap_used, reason = "a test may panic: that is how it fails")]
 
+mod approvals;
 mod bounds;
 mod known;
 mod store;

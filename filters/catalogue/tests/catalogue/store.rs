@@ -9,7 +9,7 @@ use proptest::prelude::*;
 const ANY: &[&str] = &["1", "2", "3", "4"];
 
 /// Runs an action with another just before its first, second, … step, until there is none so late.
-fn at_every_step(
+pub(crate) fn at_every_step(
     prepare: impl Fn(&World),
     action: impl Fn(&Interrupted<'_>),
     other: impl Fn(&World),

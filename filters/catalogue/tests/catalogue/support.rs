@@ -18,6 +18,8 @@ pub(crate) struct World {
     pub(crate) refuses: bool,
     pub(crate) reads: Cell<usize>,
     pub(crate) writes: Cell<usize>,
+    /// The time, if it matters.
+    pub(crate) time: Cell<u64>,
 }
 
 impl World {
@@ -38,7 +40,7 @@ impl World {
 
 impl Host for World {
     fn now(&self) -> u64 {
-        1_000
+        self.time.get().max(1_000)
     }
 
     fn store_get(&self, key: &str) -> Option<(Vec<u8>, u32)> {

@@ -3,6 +3,7 @@ use std::collections::BTreeMap;
 use std::rc::Rc;
 use std::time::Duration;
 
+use meshward_catalogue::{Catalogue, CatalogueConfig};
 use meshward_engine::{
     Batches, Direction, Effect, Effects, Endpoints, Exchange, HeaderEdit, Headers, Host, Input, Pipeline, Responses,
     Settings, Stage, StoreError,
@@ -33,7 +34,10 @@ impl Host for TestHost {
 fn pipeline(config: serde_json::Value, hold: bool) -> Rc<Pipeline> {
     let config: RetriesConfig = serde_json::from_value(config).unwrap();
     let pins: PinsConfig = serde_json::from_value(json!({"trust": "first_use"})).unwrap();
-    let guards = GuardsStage::new(Guards::new(Some(&pins), None, ["/mcp"]).unwrap());
+    let guards = Guards::new(Some(&pins), None, ["/mcp"]).unwrap();
+    let nothing = CatalogueConfig { learn: false, ..CatalogueConfig::default() };
+    let catalogue = guards.remember_in(Catalogue::new(&nothing).unwrap());
+    let guards = GuardsStage::new(guards, Rc::new(catalogue));
     let retries = RetriesStage::new(Retries::new(&config, hold).unwrap(), guards.approved());
     let settings = Settings {
         direction: Direction::default(),

@@ -7,7 +7,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use http::header::{ACCEPT, CONTENT_TYPE, HeaderName, HeaderValue};
-use meshward_guards::Digest;
+use meshward_catalogue::Digest;
 use meshward_wire::json;
 use meshward_wire::limits::Limits;
 use meshward_wire::listing::{ListKind, Listing};

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::io::Write;
 
 use clap::builder::styling::{AnsiColor, Style};
-use meshward_guards::{Digest, PinsConfig};
+use meshward_catalogue::Digest;
+use meshward_guards::PinsConfig;
 use serde::Serialize;
 
 use super::client::Tool;

@@ -5,14 +5,13 @@ use std::pin::Pin;
 use std::rc::Rc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf as _, BufMut as _, Bytes};
-use host_harness::{GrpcCall, HeaderMap, HttpCall, HttpResponse};
+use bytes::Bytes;
+use host_harness::{GrpcCall, HeaderMap, HttpCall, HttpResponse, Verbatim};
 use http::Version;
 use http_body_util::{BodyExt as _, Limited};
 use hyper::body::Incoming;
 use tonic::Status;
 use tonic::client::{Grpc, GrpcService};
-use tonic::codec::{BufferSettings, Codec, DecodeBuf, Decoder, EncodeBuf, Encoder};
 
 use super::body::FrameBody;
 use super::headers;
@@ -83,50 +82,5 @@ impl GrpcService<tonic::body::Body> for OverHttp2 {
             // A stream of HTTP/2 leases no connection.
             sent.map(|(response, _)| response).map_err(|error| Status::unavailable(error.to_string()))
         })
-    }
-}
-
-/// Messages as the bytes that they are.
-struct Verbatim;
-
-impl Codec for Verbatim {
-    type Encode = Bytes;
-    type Decode = Bytes;
-    type Encoder = Self;
-    type Decoder = Self;
-
-    fn encoder(&mut self) -> Self {
-        Self
-    }
-
-    fn decoder(&mut self) -> Self {
-        Self
-    }
-}
-
-impl Encoder for Verbatim {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn encode(&mut self, item: Bytes, to: &mut EncodeBuf<'_>) -> Result<(), Status> {
-        to.put(item);
-        Ok(())
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
-    }
-}
-
-impl Decoder for Verbatim {
-    type Item = Bytes;
-    type Error = Status;
-
-    fn decode(&mut self, from: &mut DecodeBuf<'_>) -> Result<Option<Bytes>, Status> {
-        Ok(Some(from.copy_to_bytes(from.remaining())))
-    }
-
-    fn buffer_settings(&self) -> BufferSettings {
-        BufferSettings::default()
     }
 }

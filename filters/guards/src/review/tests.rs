@@ -1,5 +1,9 @@
+use std::rc::Rc;
+
+use meshward_catalogue::Remembered;
+
 use super::*;
-use crate::config::{PinConfig, PinsConfig};
+use crate::config::{PinConfig, PinsConfig, Unlisted};
 use crate::definitions::{DefinitionsConfig, LookalikeRemedy};
 
 fn d(text: &str) -> Digest {
@@ -21,9 +25,9 @@ fn listed(name: &str, digest: Digest) -> Listed<'_> {
 
 /// Tools with their definitions; what a step says of each, and what has changed: `+` added, `-` removed, `?` unknown,
 /// `!` changed, `>` renamed.
-fn see(table: &mut Table, pins: &Guards, place: Option<Place<'_>>, tools: &[(&str, &str)]) -> (String, Vec<String>) {
-    let tools = tools.iter().map(|(name, definition)| listed(name, d(definition))).collect();
-    let review = table.review(pins, "/mcp", &Page { tools, place });
+fn see(tools: &mut Tools, pins: &Guards, place: Option<Place<'_>>, list: &[(&str, &str)]) -> (String, Vec<String>) {
+    let list = list.iter().map(|(name, definition)| listed(name, d(definition))).collect();
+    let review = Review::of(tools, pins, "/mcp", &Page { tools: list, place });
     let standing = |standing: &Standing| match standing {
         Standing::Approved => 'y',
         Standing::Changed => '!',
@@ -51,15 +55,14 @@ const WHOLE: Option<Place<'_>> = Some(Place { cursor: None, next: None });
 /// Each step is a whole list: the tools, how they stand, what has changed.
 type Step<'a> = (&'a [(&'a str, &'a str)], &'a str, &'a [&'a str]);
 
-fn play(pins: &Guards, steps: &[Step<'_>]) -> Table {
-    let mut table = Table::new(7);
+fn play(pins: &Guards, steps: &[Step<'_>]) -> Tools {
+    let mut table = Tools::default();
     for (number, (tools, standings, changes)) in steps.iter().enumerate() {
         assert_eq!(
             see(&mut table, pins, WHOLE, tools),
             ((*standings).to_owned(), changes.iter().map(|c| (*c).to_owned()).collect()),
             "{number}"
         );
-        assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
     }
     table
 }
@@ -114,9 +117,9 @@ fn a_pin_wins_over_first_use() {
     let before = pins(Trust::FirstUse, |_| {});
     let after = pins(Trust::FirstUse, |config| config.tools.push(pin));
     let mut table = play(&before, &[(&[("a", "a"), ("b", "b")], "yy", &[])]);
-    assert_eq!(table.admits(&after, "/mcp", "b"), Standing::Changed);
+    assert_eq!(Known::of(&after, &table).admits("/mcp", "b"), Standing::Changed);
     assert_eq!(see(&mut table, &after, WHOLE, &[("a", "a"), ("b", "b2")]), ("yy".into(), vec![]));
-    assert_eq!(table.admits(&before, "/mcp", "b"), Standing::Changed);
+    assert_eq!(Known::of(&before, &table).admits("/mcp", "b"), Standing::Changed);
 }
 
 #[test]
@@ -172,17 +175,17 @@ fn calls_go_by_the_last_list() {
         ),
     ] {
         let pins = pins(trust, |config| config.unlisted = unlisted);
-        let admits = |table: &Table, name: &str| table.admits(&pins, "/mcp", name);
-        let mut table = Table::new(7);
+        let admits = |table: &Tools, name: &str| Known::of(&pins, table).admits("/mcp", name);
+        let mut table = Tools::default();
         assert_eq!(admits(&table, "a"), never);
         assert_eq!(admits(&table, "z"), other);
         see(&mut table, &pins, WHOLE, &[("a", "a")]);
         assert_eq!(admits(&table, "a"), listed);
-        table.forget();
+        table.lapse();
         assert_eq!(admits(&table, "a"), forgotten);
         see(&mut table, &pins, WHOLE, &[("a", "evil")]);
         assert_eq!(admits(&table, "a"), changed);
-        table.forget();
+        table.lapse();
         assert_eq!(admits(&table, "a"), forgotten_change, "no server talks itself out of it");
     }
 }
@@ -191,7 +194,7 @@ fn calls_go_by_the_last_list() {
 fn what_is_removed_shows_when_the_last_page_has_come() {
     let pins = pins(Trust::FirstUse, |_| {});
     let place = |cursor, next| Some(Place { cursor, next });
-    let mut table = Table::new(7);
+    let mut table = Tools::default();
     let all = [(None, Some("2"), ("a", "a")), (Some("2"), Some("3"), ("b", "b")), (Some("3"), None, ("c", "c"))];
     for (cursor, next, tool) in all {
         assert_eq!(see(&mut table, &pins, place(cursor, next), &[tool]), ("y".into(), vec![]));
@@ -202,7 +205,6 @@ fn what_is_removed_shows_when_the_last_page_has_come() {
     }
     assert_eq!(see(&mut table, &pins, None, &[("a", "a")]), ("y".into(), vec![]));
     see(&mut table, &pins, place(None, Some("2")), &[("a", "a")]);
-    assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
     assert_eq!(see(&mut table, &pins, place(Some("2"), None), &[("b", "b")]), ("y".into(), vec!["-c".into()]));
 }
 
@@ -212,7 +214,7 @@ fn one_name_twice_is_approved_for_what_it_was_first() {
     for (tools, standings) in
         [([("a", "a"), ("a", "evil")], "y!"), ([("a", "evil"), ("a", "a")], "!!"), ([("a", "a"), ("a", "a")], "yy")]
     {
-        assert_eq!(see(&mut Table::new(7), &pins, None, &tools).0, standings);
+        assert_eq!(see(&mut Tools::default(), &pins, None, &tools).0, standings);
     }
 }
 
@@ -220,14 +222,14 @@ fn one_name_twice_is_approved_for_what_it_was_first() {
 fn tools_are_bounded_and_what_is_beyond_is_not_trusted() {
     for (max, standings) in [(1, "y??"), (2, "yy?"), (3, "yyy")] {
         let pins = pins(Trust::FirstUse, |config| config.max_tools = max);
-        let mut table = Table::new(7);
+        let mut table = Tools::default();
         assert_eq!(see(&mut table, &pins, WHOLE, &[("a", "a"), ("b", "b"), ("c", "c")]).0, standings, "{max}");
-        assert_eq!(table.tools.len(), max);
-        assert_eq!(table.admits(&pins, "/mcp", "z"), Standing::Unpinned, "it is full: nobody has seen it");
+        assert_eq!(table.held_len(), max);
+        assert_eq!(Known::of(&pins, &table).admits("/mcp", "z"), Standing::Unpinned, "it is full: nobody has seen it");
     }
     // Those with a pin always have room.
     let pins = pins(Trust::Configured, |config| config.max_tools = 1);
-    assert_eq!(see(&mut Table::new(7), &pins, WHOLE, &[("x", "x"), ("y", "y"), ("a", "a"), ("b", "b")]).0, "??yy");
+    assert_eq!(see(&mut Tools::default(), &pins, WHOLE, &[("x", "x"), ("y", "y"), ("a", "a"), ("b", "b")]).0, "??yy");
 }
 
 #[test]
@@ -235,12 +237,12 @@ fn what_cannot_be_hashed_is_never_approved() {
     for trust in [Trust::Configured, Trust::FirstUse] {
         let pins = pins(trust, |_| {});
         let page = Page { tools: vec![listed("a", Digest::NONE)], place: WHOLE };
-        let mut table = Table::new(7);
+        let mut table = Tools::default();
         for _ in 0..2 {
-            let standing = table.review(&pins, "/mcp", &page).standings;
+            let standing = Review::of(&mut table, &pins, "/mcp", &page).standings;
             assert!(matches!(standing[..], [Standing::Changed | Standing::Unpinned]), "{standing:?}");
         }
-        assert!(matches!(table.admits(&pins, "/mcp", "a"), Standing::Changed | Standing::Unpinned));
+        assert!(matches!(Known::of(&pins, &table).admits("/mcp", "a"), Standing::Changed | Standing::Unpinned));
     }
 }
 
@@ -258,25 +260,10 @@ fn long_names_are_remembered_in_part() {
     for (name, kept) in [("n".repeat(127), 127), ("n".repeat(128), 128), ("n".repeat(129), 128), ("ä".repeat(100), 128)]
     {
         let pins = pins(Trust::FirstUse, |_| {});
-        let mut table = Table::new(7);
+        let mut table = Tools::default();
         see(&mut table, &pins, WHOLE, &[(&name, "x"), ("other", "y")]);
-        assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&table));
         let (_, changes) = see(&mut table, &pins, WHOLE, &[("other", "y")]);
         assert_eq!(changes[0].len(), kept + 1);
-    }
-}
-
-#[test]
-fn what_others_wrote_is_no_table() {
-    let pins = pins(Trust::FirstUse, |_| {});
-    let mut table = Table::new(7);
-    see(&mut table, &pins, Some(Place { cursor: None, next: Some("2") }), &[("a", "a"), ("b", "b")]);
-    let value = table.encode();
-    for at in 0..value.len() {
-        assert_eq!(Table::decode(&value[..at]), None, "{at}");
-        let mut flipped = value.clone();
-        flipped[at] ^= 1;
-        assert_eq!(Table::decode(&flipped), None, "{at}");
     }
 }
 
@@ -305,12 +292,11 @@ fn a_configuration_is_right_or_refused() {
 }
 
 /// Names alone, under `definitions`: whether each is refused, and what is new.
-fn names(table: &mut Table, guards: &Guards, place: Option<Place<'_>>, names: &[&str]) -> (String, Vec<String>) {
+fn names(table: &mut Tools, guards: &Guards, place: Option<Place<'_>>, names: &[&str]) -> (String, Vec<String>) {
     let tool = |name: &&'static str| Listed { look: Look::of(name), ..listed(name, d(name)) };
     let leak = |name: &&str| -> &'static str { String::leak((*name).to_owned()) };
     let names: Vec<&'static str> = names.iter().map(leak).collect();
-    let review = table.review(guards, "/mcp", &Page { tools: names.iter().map(tool).collect(), place });
-    assert_eq!(Table::decode(&table.encode()).as_ref(), Some(&*table));
+    let review = Review::of(table, guards, "/mcp", &Page { tools: names.iter().map(tool).collect(), place });
     let refused = |(standing, flaws): (&Standing, &Flaws)| match standing {
         Standing::Approved if guards.refuses(*flaws) => 'n',
         Standing::Approved => 'y',
@@ -327,7 +313,7 @@ fn definitions(config: DefinitionsConfig) -> Guards {
 #[test]
 fn the_later_of_two_names_that_look_alike_is_refused() {
     let guards = definitions(DefinitionsConfig { reserved: vec!["transfer".into()], ..DefinitionsConfig::default() });
-    let mut table = Table::new(7);
+    let mut table = Tools::default();
     let none: Vec<String> = Vec::new();
     for (place, list, refused, findings) in [
         (WHOLE, &["search", "delete"][..], "yy", &[][..]),
@@ -344,15 +330,15 @@ fn the_later_of_two_names_that_look_alike_is_refused() {
         let expected: Vec<String> = findings.iter().map(|finding: &&str| (*finding).to_owned()).collect();
         assert_eq!(names(&mut table, &guards, place, list), (refused.to_owned(), expected), "{list:?}");
     }
-    assert!(guards.refuses(table.flaws("Transfer")));
-    assert!(!guards.refuses(table.flaws("transfers")));
+    assert!(guards.refuses(Known::of(&guards, &table).flaws("Transfer")));
+    assert!(!guards.refuses(Known::of(&guards, &table).flaws("transfers")));
     assert_eq!(names(&mut table, &guards, WHOLE, &["transfers"]), ("y".to_owned(), none));
 }
 
 #[test]
 fn a_renamed_tool_is_no_lookalike_of_itself() {
     let guards = definitions(DefinitionsConfig::default());
-    let mut table = Table::new(7);
+    let mut table = Tools::default();
     assert_eq!(names(&mut table, &guards, WHOLE, &["Search"]).0, "y");
     assert_eq!(names(&mut table, &guards, WHOLE, &["search"]).0, "y");
 }
@@ -364,7 +350,7 @@ fn who_has_a_pin_is_the_right_one() {
     let first_use = PinsConfig { trust: Trust::FirstUse, ..pins.clone() };
     let looks = DefinitionsConfig::default();
     let guards = Guards::new(Some(&first_use), Some(&looks), ["/mcp"]).unwrap();
-    let mut table = Table::new(7);
+    let mut table = Tools::default();
     // Whoever comes first, the pinned name is taken; and two that were approved both are.
     let (refused, _) = names(&mut table, &guards, WHOLE, &["s\u{435}arch", "search", "other"]);
     assert_eq!(refused, "?yy", "what is refused is not trusted either");
@@ -372,4 +358,19 @@ fn who_has_a_pin_is_the_right_one() {
         Guards::new(Some(&pins), Some(&DefinitionsConfig { lookalikes: LookalikeRemedy::Pass, ..looks }), ["/mcp"])
             .unwrap();
     assert_eq!(names(&mut table, &only, WHOLE, &["Delete", "delete"]).0, "yy");
+}
+
+#[test]
+fn of_a_server_for_which_there_is_no_room_only_pins_count() {
+    let pin = PinConfig { name: "a".into(), hash: d("a").to_string(), endpoint: None };
+    let guards = pins(Trust::FirstUse, |config| config.tools.push(pin));
+    for (remembered, pinned, other) in [
+        (Remembered::NoRoom, Standing::Approved, Standing::Unpinned),
+        (Remembered::Nothing, Standing::Approved, Standing::Approved),
+        (Remembered::Tools(Rc::default()), Standing::Approved, Standing::Approved),
+    ] {
+        let known = Known::by(&guards, &remembered);
+        assert_eq!((known.admits("/mcp", "a"), known.admits("/mcp", "z")), (pinned, other), "{remembered:?}");
+        assert!(!known.may_repeat("/mcp", "a") && known.flaws("a") == Flaws::default());
+    }
 }

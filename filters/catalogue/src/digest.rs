@@ -22,7 +22,7 @@ pub struct Digest([u8; 32]);
 
 impl Digest {
     /// What no definition has: it stands for one that cannot be read.
-    pub(crate) const NONE: Self = Self([0; 32]);
+    pub const NONE: Self = Self([0; 32]);
 
     /// The hash of a tool's definition: an object in text that was read strictly. `None`: it is nested too deeply.
     #[must_use]
@@ -31,7 +31,9 @@ impl Digest {
         Some(Self::of_bytes(&canonical))
     }
 
-    pub(crate) fn of_bytes(bytes: &[u8]) -> Self {
+    /// The SHA-256 of bytes.
+    #[must_use]
+    pub fn of_bytes(bytes: &[u8]) -> Self {
         Self(sha2::Sha256::digest(bytes).into())
     }
 
@@ -39,7 +41,9 @@ impl Digest {
         Self(bytes)
     }
 
-    pub(crate) const fn as_array(&self) -> &[u8; 32] {
+    /// Its bytes.
+    #[must_use]
+    pub const fn as_array(&self) -> &[u8; 32] {
         &self.0
     }
 }

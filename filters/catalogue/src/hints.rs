@@ -4,7 +4,8 @@ use meshward_wire::json::{self, Span};
 
 /// Whether a definition says that a call may run twice: the tool only reads, or to do it again does nothing more. One that
 /// also says that it destroys something may not.
-pub(crate) fn may_repeat(text: &str, definition: Span) -> bool {
+#[must_use]
+pub fn may_repeat(text: &str, definition: Span) -> bool {
     let Some(annotations) = json::member(text, definition, "annotations") else { return false };
     let is_true = |key| json::member(text, annotations, key).is_some_and(|value| value.of(text) == "true");
     (is_true("readOnlyHint") || is_true("idempotentHint")) && !is_true("destructiveHint")
