@@ -46,7 +46,7 @@ pub(crate) struct Args {
     /// Measure another module as well, such as one built with other options; may be given more than once
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     module: Vec<(String, PathBuf)>,
-    /// Measure only the cases whose name contains this, such as "direct", "condition", "rules", "observed", "list", "pinned", "result" or "memory"
+    /// Measure only the cases whose name contains this, such as "direct", "condition", "rules", "observed", "list", "pinned", "limited", "result" or "memory"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     case: String,
     /// Leave out the benchmarks of reading and deciding, outside of any proxy

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     policies::{self, CONDITION, CONDITION_FAILS, CONDITION_HOLDS, Framing, List},
@@ -105,6 +105,11 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             CONDITION_FAILS,
         ))
     };
+    // For each caller, and far above what comes.
+    let rate = json!({ "name": "calls", "key": ["principal"], "per_second": 1_000_000 });
+    let at_once = json!({ "name": "under-way", "key": ["principal"], "concurrent": 1_000_000 });
+    let limited =
+        |name: &str, limits: &[&Value]| with(name, policies::of_sidecar(None)).with_section("limits", json!(limits));
     let mut conditions = vec![
         Variant::plain(),
         Variant::native(),
@@ -243,6 +248,21 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over unread" }],
             rounds: 5,
             anew: false,
+        },
+        Group {
+            title: "Limits",
+            target: "none is set",
+            variants: vec![
+                Variant::plain(),
+                with("meshward, no limit", policies::of_sidecar(None)),
+                limited("meshward, per second", &[&rate]),
+                limited("meshward, at once", &[&at_once]),
+                limited("meshward, both", &[&rate, &at_once]),
+            ],
+            cases: vec![Case::call("limited, direct", Request::call("/direct", "get_user", CONDITION_HOLDS), 16)],
+            compare: &[Compare { with: 1, show: Show::Difference, head: "µs over no limit" }],
+            rounds: 9,
+            anew: true,
         },
         Group {
             title: "Results, searched for the secrets that come with the module",
