@@ -33,6 +33,7 @@ mod settings;
 mod size;
 mod stage;
 pub mod store;
+mod ticker;
 mod trace;
 
 pub use callout::{Callout, CalloutOutcome, CalloutRequest};
@@ -55,6 +56,7 @@ pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
 pub use stage::{
-    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Ticker, Verdict,
+    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
 };
+pub use ticker::{TickScope, Ticker};
 pub use trace::TraceId;

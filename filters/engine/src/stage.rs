@@ -18,6 +18,7 @@ use crate::exchange::Remarks;
 use crate::headers::{HeaderDemand, Headers, KeptHeaders};
 use crate::host::Host;
 use crate::series::Series;
+use crate::ticker::Ticker;
 use crate::trace::TraceId;
 
 /// One concern: policy, replay checks, trace context, metrics. It is shared by all exchanges of a worker; what it keeps
@@ -61,15 +62,6 @@ pub trait Stage {
 
     /// Its part in one exchange.
     fn open(&self) -> Box<dyn StageExchange>;
-}
-
-/// What a stage does from time to time, in the worker that it is in.
-pub trait Ticker {
-    /// After how many milliseconds it wants to do it next, and again and again; `None`: not for now.
-    fn period(&self) -> Option<u32>;
-
-    /// Does it.
-    fn tick(&self, host: &mut dyn Host);
 }
 
 /// A stage's part in one exchange.

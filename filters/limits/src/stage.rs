@@ -3,7 +3,7 @@
 use std::rc::Rc;
 
 use meshward_engine::{
-    Call, CalloutOutcome, Decision, HeaderDemand, Host, Mode, Scope, Stage, StageExchange, Ticker, Verdict,
+    Call, CalloutOutcome, Decision, HeaderDemand, Host, Mode, Scope, Stage, StageExchange, TickScope, Ticker, Verdict,
 };
 use meshward_identity::{Caller, Identity};
 use meshward_policy::Subject;
@@ -86,10 +86,10 @@ impl Ticker for LimitsStage {
         self.slots().any(|slots| !slots.is_idle()).then_some(RENEWAL_MS)
     }
 
-    fn tick(&self, host: &mut dyn Host) {
-        let now = host.now();
+    fn tick(&self, scope: &mut TickScope<'_>) {
+        let now = scope.host.now();
         for slots in self.slots() {
-            slots.renew(&*host, &self.shared.own.worker, now);
+            slots.renew(&*scope.host, &self.shared.own.worker, now);
         }
     }
 }

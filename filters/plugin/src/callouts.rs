@@ -52,13 +52,16 @@ pub(crate) fn begin(callout: &Callout) -> Option<Token> {
     }
 }
 
+/// The longest answer that is taken over from the host, in bytes: of a longer one just so much that it shows.
+const MOST_ANSWER_BYTES: usize = 256 << 10;
+
 /// The answer to a call of HTTP, which the host has at hand now.
 pub(crate) fn http_answer(num_headers: usize, body_size: usize) -> CalloutOutcome {
     let read = || {
         let block = abi::map(MapType::HttpCallResponseHeaders).ok()?;
         let lines = abi::lines(&block)?;
         let status = std::str::from_utf8(Headers::new(&lines).first(":status")?).ok()?.parse().ok()?;
-        let body = abi::buffer(BufferType::HttpCallResponseBody, body_size).unwrap_or_default();
+        let body = abi::buffer(BufferType::HttpCallResponseBody, body_size.min(MOST_ANSWER_BYTES)).unwrap_or_default();
         Some(CalloutOutcome::Answered { status, body })
     };
     if num_headers == 0 { None } else { read() }.unwrap_or(CalloutOutcome::Failed)

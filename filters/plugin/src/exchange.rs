@@ -263,7 +263,7 @@ impl Side {
 }
 
 /// What is counted and logged; it changes nothing of the exchange.
-fn note(metrics: &Metrics, effect: Effect) {
+pub(crate) fn note(metrics: &Metrics, effect: Effect) {
     match effect {
         Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
         Effect::Count { counter, by } => metrics.count(counter, by),

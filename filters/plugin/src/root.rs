@@ -4,12 +4,13 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use meshward::Config;
-use meshward_engine::{Effects, Pipeline};
+use meshward_engine::{CalloutOutcome, Effect, Effects, Pipeline};
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, LogLevel};
 
 use crate::abi;
-use crate::exchange::{HttpExchange, ProxyHost};
+use crate::callouts::{self, Token};
+use crate::exchange::{HttpExchange, ProxyHost, note};
 use crate::metrics::Metrics;
 
 #[derive(Default)]
@@ -18,9 +19,37 @@ pub(crate) struct Root {
     pipeline: Option<Rc<Pipeline>>,
     effects: Rc<Cell<Effects>>,
     metrics: Rc<Metrics>,
+    /// The pipeline's callouts, which belong to no exchange, by the host's token.
+    callouts: Vec<(Token, u32)>,
 }
 
 impl Root {
+    /// Lets the pipeline do something apart from any exchange, and carries out what it wants.
+    fn work(&mut self, mut work: impl FnMut(&Metrics, &Pipeline, &mut Effects)) {
+        let Some(pipeline) = self.pipeline.clone() else { return };
+        let mut effects = Effects::default();
+        work(&self.metrics, &pipeline, &mut effects);
+        let mut not_called = Vec::new();
+        for effect in effects.list.drain(..) {
+            match effect {
+                Effect::Callout(callout) => match callouts::begin(&callout) {
+                    Some(token) => self.callouts.push((token, callout.id)),
+                    None => not_called.push(callout.id),
+                },
+                other => note(&self.metrics, other),
+            }
+        }
+        self.metrics.ticks().for_stages(&pipeline);
+        self.metrics.tell();
+        for id in not_called {
+            self.called(id, &CalloutOutcome::Failed);
+        }
+    }
+
+    fn called(&mut self, id: u32, outcome: &CalloutOutcome) {
+        self.work(|_, pipeline, effects| pipeline.called(id, outcome, &mut ProxyHost, effects));
+    }
+
     /// The pipeline of the plugin's configuration, or every reason why there is none.
     fn load(size: usize) -> Result<Pipeline, Vec<String>> {
         let text = abi::buffer(BufferType::PluginConfiguration, size)
@@ -41,6 +70,12 @@ impl Context for Root {
         self.metrics.interval_ended();
         true
     }
+
+    fn on_http_call_response(&mut self, token: u32, num_headers: usize, body_size: usize, _: usize) {
+        let Some(place) = self.callouts.iter().position(|(known, _)| *known == Token::Http(token)) else { return };
+        let (_, id) = self.callouts.swap_remove(place);
+        self.called(id, &callouts::http_answer(num_headers, body_size));
+    }
 }
 
 impl RootContext for Root {
@@ -48,6 +83,7 @@ impl RootContext for Root {
         match Self::load(size) {
             Ok(pipeline) => {
                 pipeline.start(&ProxyHost);
+                self.metrics.ticks().for_stages(&pipeline);
                 self.pipeline = Some(Rc::new(pipeline));
                 true
             }
@@ -62,9 +98,7 @@ impl RootContext for Root {
 
     fn on_tick(&mut self) {
         self.metrics.interval_ended();
-        if let Some(pipeline) = &self.pipeline {
-            self.metrics.ticks().call_stages(pipeline);
-        }
+        self.work(|metrics, pipeline, effects| metrics.ticks().call_stages(pipeline, effects));
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {

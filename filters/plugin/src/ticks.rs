@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use meshward_engine::Pipeline;
+use meshward_engine::{Effects, Pipeline};
 
 use crate::abi;
 use crate::exchange::ProxyHost;
@@ -38,15 +38,15 @@ impl Ticks {
         }
     }
 
-    /// The host has called: calls the stages, if it is time.
-    pub(crate) fn call_stages(&self, pipeline: &Pipeline) {
+    /// The host has called: calls the stages, if it is time. What they want is in the effects.
+    pub(crate) fn call_stages(&self, pipeline: &Pipeline, effects: &mut Effects) {
         let period = self.stages.get();
         let now = abi::now();
         if period == 0 || now < self.due.get() {
             return;
         }
         self.due.set(now.saturating_add(u64::from(period).saturating_mul(1_000_000)));
-        pipeline.tick(&mut ProxyHost);
+        pipeline.tick(&mut ProxyHost, effects);
         self.for_stages(pipeline);
     }
 

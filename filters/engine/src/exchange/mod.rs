@@ -18,13 +18,15 @@ pub(crate) use self::observation::Remarks;
 use self::observation::{Observation, Over};
 use self::request::RequestState;
 use self::response::ResponseState;
+use crate::callout::CalloutOutcome;
 use crate::effect::{Effect, Effects, Level};
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::input::Input;
 use crate::observer::Observer;
 use crate::settings::Settings;
-use crate::stage::{Asked, Decision, Editable, Lent, Reads, Scope, Stage, StageExchange, Ticker};
+use crate::stage::{Asked, Decision, Editable, Lent, Reads, Scope, Stage, StageExchange};
+use crate::ticker::{self, TickScope, Ticker};
 use crate::trace::TraceId;
 
 /// What all exchanges of a worker share: the settings, the stages in order, and the readers' scratch memory.
@@ -106,10 +108,20 @@ impl Pipeline {
         self.tickers().filter_map(Ticker::period).min()
     }
 
-    /// Lets the stages do what they do from time to time.
-    pub fn tick(&self, host: &mut dyn Host) {
-        for ticker in self.tickers().filter(|ticker| ticker.period().is_some()) {
-            ticker.tick(host);
+    /// Lets the stages do what they do from time to time. A callout among the effects ends with [`Pipeline::called`].
+    pub fn tick(&self, host: &mut dyn Host, effects: &mut Effects) {
+        for (place, ticker) in (0..).zip(self.tickers()) {
+            if ticker.period().is_some() {
+                ticker.tick(&mut TickScope::new(host, effects, place));
+            }
+        }
+    }
+
+    /// A callout of [`Pipeline::tick`], or of this, has ended.
+    pub fn called(&self, id: u32, outcome: &CalloutOutcome, host: &mut dyn Host, effects: &mut Effects) {
+        let (place, number) = ticker::parts(id);
+        if let Some(ticker) = self.tickers().nth(usize::from(place)) {
+            ticker.called(number, outcome, &mut TickScope::new(host, effects, place));
         }
     }
 

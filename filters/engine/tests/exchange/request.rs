@@ -543,8 +543,16 @@ fn stages_are_called_as_often_as_the_most_impatient_wants() {
         one.period.set(periods[0]);
         other.period.set(periods[1]);
         assert_eq!(pipeline.tick_period(), expected);
-        pipeline.tick(&mut host);
+        let (mut effects, mut after) = (Effects::default(), Effects::default());
+        pipeline.tick(&mut host, &mut effects);
         assert_eq!([one.ticks.get(), other.ticks.get()], ticks);
+        // Each call comes back to whose it is.
+        for effect in effects.list.iter().rev() {
+            let Effect::Callout(callout) = effect else { panic!("{effect:?}") };
+            pipeline.called(callout.id, &CalloutOutcome::Failed, &mut host, &mut after);
+        }
+        assert_eq!([one.ended.get(), other.ended.get()], ticks);
+        assert_eq!(after, Effects::default());
     }
     assert_eq!(Pipeline::new(settings(), vec![Box::new(TestStage)]).tick_period(), None);
 }

@@ -176,11 +176,12 @@ impl StageExchange for EndingStage {
     }
 }
 
-/// Wants to be called every so many milliseconds, and counts how often it is.
+/// Wants to be called every so many milliseconds, calls another service each time, and counts both.
 #[derive(Debug, Clone, Default)]
 pub struct TickingStage {
     pub period: Rc<Cell<Option<u32>>>,
     pub ticks: Rc<Cell<u32>>,
+    pub ended: Rc<Cell<u32>>,
 }
 
 impl Stage for TickingStage {
@@ -199,8 +200,14 @@ impl Ticker for TickingStage {
     fn period(&self) -> Option<u32> {
         self.period.get()
     }
-    fn tick(&self, _: &mut dyn Host) {
+    fn tick(&self, scope: &mut TickScope<'_>) {
         self.ticks.set(self.ticks.get() + 1);
+        let call = CalloutRequest::Http { headers: Vec::new(), body: Vec::new() };
+        scope.call(7, Callout { id: 0, cluster: "keys".to_owned(), request: call, timeout_ms: 1 });
+    }
+    fn called(&self, call: u16, outcome: &CalloutOutcome, _: &mut TickScope<'_>) {
+        assert_eq!((call, outcome), (7, &CalloutOutcome::Failed));
+        self.ended.set(self.ended.get() + 1);
     }
 }
 
