@@ -76,8 +76,22 @@ pub fn sidecar_inbound() -> Result<Value> {
 /// # Errors
 /// When it cannot be read.
 pub fn rate_limit_service(name: &str, address: SocketAddr) -> Result<Value> {
+    shipped_cluster("rate-limit-service.yaml", name, address)
+}
+
+/// The cluster of a service with keys that we ship, by another name, with its server elsewhere, and in the clear.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn key_set_service(name: &str, address: SocketAddr) -> Result<Value> {
+    let mut cluster = shipped_cluster("key-set-service.yaml", name, address)?;
+    cluster.as_object_mut().and_then(|cluster| cluster.remove("transport_socket")).context("the cluster has no TLS")?;
+    Ok(cluster)
+}
+
+fn shipped_cluster(file: &str, name: &str, address: SocketAddr) -> Result<Value> {
     const SERVER: &str = "/load_assignment/endpoints/0/lb_endpoints/0/endpoint/address/socket_address";
-    let file = workspace().join("envoy-config/envoy/rate-limit-service.yaml");
+    let file = workspace().join("envoy-config/envoy").join(file);
     let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
     let mut cluster: Value = serde_saphyr::from_str(&text).with_context(|| file.display().to_string())?;
     for (pointer, value) in [

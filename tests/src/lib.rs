@@ -3,6 +3,7 @@
 pub mod cases;
 pub mod clients;
 pub mod conformance;
+pub mod documents;
 pub mod envoy;
 pub mod grpc;
 pub mod limitador;

@@ -43,7 +43,7 @@ impl Proxy {
         let module = envoy::module()?;
         match host {
             Host::Envoy => Self::envoy(document, upstream, &module, 2, None),
-            Host::Serve => Self::serve(document, upstream, &module),
+            Host::Serve => Self::serve(document, upstream, &module, &[]),
         }
     }
 
@@ -57,6 +57,38 @@ impl Proxy {
         module: &Path,
         workers: u32,
         rate_limits: Option<SocketAddr>,
+    ) -> Result<Self> {
+        let clusters = rate_limits.map(|address| envoy::rate_limit_service("rls", address)).transpose()?;
+        Self::envoy_with(document, upstream, module, workers, clusters.into_iter().collect())
+    }
+
+    /// Starts a proxy with a service that has keys, cluster `keys`; Envoy with so many workers.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn with_key_sets(
+        host: Host,
+        document: &Value,
+        upstream: SocketAddr,
+        workers: u32,
+        keys: SocketAddr,
+    ) -> Result<Self> {
+        let module = envoy::module()?;
+        match host {
+            Host::Envoy => {
+                let cluster = envoy::key_set_service("keys", keys)?;
+                Self::envoy_with(document, upstream, &module, workers, vec![cluster])
+            }
+            Host::Serve => Self::serve(document, upstream, &module, &[format!("--cluster=keys=http://{keys}")]),
+        }
+    }
+
+    fn envoy_with(
+        document: &Value,
+        upstream: SocketAddr,
+        module: &Path,
+        workers: u32,
+        more_clusters: Vec<Value>,
     ) -> Result<Self> {
         const LISTENER: &str = "/static_resources/listeners/0";
         const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
@@ -74,17 +106,15 @@ impl Proxy {
         ] {
             *sidecar.pointer_mut(&pointer).with_context(|| format!("the sidecar has no {pointer}"))? = value;
         }
-        if let Some(address) = rate_limits {
-            let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-            clusters.context("no clusters")?.push(envoy::rate_limit_service("rls", address)?);
-        }
+        let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
+        clusters.context("no clusters")?.extend(more_clusters);
         let running = Envoy::start(sidecar, workers)?;
         let listeners = running.listeners()?;
         let address = *listeners.values().next().context("Envoy has no listener")?;
         Ok(Self { address, running: Running::Envoy(running) })
     }
 
-    fn serve(document: &Value, upstream: SocketAddr, module: &Path) -> Result<Self> {
+    fn serve(document: &Value, upstream: SocketAddr, module: &Path, more: &[String]) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let config = folder.path().join("meshward.json");
         std::fs::write(&config, document.to_string())?;
@@ -106,6 +136,7 @@ impl Proxy {
             .arg(&config)
             .arg("--module")
             .arg(module)
+            .args(more)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(log)

@@ -43,6 +43,7 @@ pub use request_ids::RequestIdsStage;
 pub use request_state::RequestStateStage;
 pub use sessions::SessionsStage;
 pub use signatures::{
-    AlgorithmConfig, NonceConfig, SignConfig, SignatureKeyConfig, SignaturesConfig, SigningKeyConfig, VerifyConfig,
+    AlgorithmConfig, KeySetConfig, NonceConfig, SignConfig, SignatureKeyConfig, SignaturesConfig, SigningKeyConfig,
+    VerifyConfig,
 };
 pub use stages::{ReplayError, ReplayStages};

@@ -3,33 +3,36 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use rsa::BoxedUint;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::key::{Algorithm, KeyFault, VerifyingKey};
+use crate::verify::Keys;
 
 /// A public key. What is private in one is not read.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Jwk {
     kty: String,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     crv: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     x: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     y: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     n: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     e: Option<String>,
     /// Its name.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kid: Option<String>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     alg: Option<String>,
-    #[serde(default, rename = "use")]
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
     purpose: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    key_ops: Option<Vec<String>>,
 }
 
 /// A set of them, in which those that are not known here are passed over (RFC 7517, section 5).
@@ -41,6 +44,13 @@ struct Written {
     keys: Vec<Value>,
 }
 
+#[derive(Serialize)]
+struct Writing<'k> {
+    keys: &'k [Jwk],
+}
+
+/// The longest name of a key, as long as a signature's `keyid`.
+const MOST_NAME_BYTES: usize = 256;
 /// The most keys of a set.
 const MOST_KEYS: usize = 64;
 
@@ -54,6 +64,31 @@ impl JwkSet {
         }
         Some(Self(written.keys.into_iter().filter_map(|key| serde_json::from_value(key).ok()).collect()))
     }
+
+    /// Those with a name whose keys can be used.
+    #[must_use]
+    pub fn usable(&self) -> Self {
+        let is_usable = |key: &&Jwk| key.verifying_key().is_ok() && key.name().is_some();
+        Self(self.0.iter().filter(is_usable).cloned().collect())
+    }
+
+    /// The keys that can be used, by their names. Of two with one name the first counts.
+    #[must_use]
+    pub fn keys(&self) -> Keys {
+        let mut keys = Keys::default();
+        for jwk in &self.0 {
+            if let (Some(name), Ok(key)) = (jwk.name(), jwk.verifying_key()) {
+                keys.add(name, key);
+            }
+        }
+        keys
+    }
+
+    /// The set as JSON, with what is read of it here and nothing else. `None`: the library cannot write it, which is not known to happen.
+    #[must_use]
+    pub fn to_json(&self) -> Option<Vec<u8>> {
+        serde_json::to_vec(&Writing { keys: &self.0 }).ok()
+    }
 }
 
 impl Jwk {
@@ -61,6 +96,9 @@ impl Jwk {
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {
         if self.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
+            return None;
+        }
+        if self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|known| known == "verify")) {
             return None;
         }
         let (algorithm, names): (_, &[&str]) = match (self.kty.as_str(), self.crv.as_deref()) {
@@ -97,6 +135,13 @@ impl Jwk {
             }
             Algorithm::HmacSha256 => Err(KeyFault::Algorithm),
         }
+    }
+
+    /// Its `kid`; without one its thumbprint. `None`: it is no key that is known here, or the name is too long for one.
+    #[must_use]
+    pub fn name(&self) -> Option<String> {
+        let name = self.kid.clone().or_else(|| self.thumbprint())?;
+        (1..=MOST_NAME_BYTES).contains(&name.len()).then_some(name)
     }
 
     /// The SHA-256 thumbprint in base64url (RFC 7638). `None`: of no key that is known here.

@@ -223,6 +223,8 @@ reasons! {
     SignatureEarly, "signature_early", -31401, 401, "The signature of this request is from the future";
     /// A signature without a nonce, where it must have one.
     SignatureWithoutNonce, "signature_without_nonce", -31401, 401, "The signature of this request has no nonce";
+    /// A signature by a key that may be among those which could not be fetched.
+    SignatureKeysUnavailable, "signature_keys_unavailable", -31503, 503, "The keys of signatures are not there at present: try again later";
     /// A body that is not the one whose digest was signed.
     DigestMismatch, "digest_mismatch", -31401, 401, "The body of this request is not the one that was signed";
     /// A digest that cannot be read, or of no algorithm that is known here.

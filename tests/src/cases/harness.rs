@@ -1,19 +1,20 @@
 //! The module in our own proxy-wasm host: a worker for each configuration and mode, fed frame by frame.
 
 use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use bytes::Bytes;
 use host_harness::{
-    Event, Frame, HeaderMap, Host as Machine, HostOptions, LogLine, MetricsSnapshot, Module, Optimize, PluginConfig,
-    Properties, StreamId, Worker,
+    Event, Frame, HeaderMap, Host as Machine, HostOptions, HttpResponse, LogLine, MetricsSnapshot, Module, Optimize,
+    PluginConfig, Properties, StreamId, Worker,
 };
 
 use super::case::{Build, Field, Mode, Side};
 use super::counts;
 use super::frames::{self, Frames};
+use super::keys;
 use super::left::{Left, PREFIX};
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counts, Host, Played};
@@ -39,6 +40,7 @@ impl Host for HarnessHost {
         let sink = move |line: &LogLine| logged.lock().unwrap_or_else(PoisonError::into_inner).push(line.clone());
         let machine = Machine::new(HostOptions { log_sink: Some(Arc::new(sink)), ..HostOptions::default() });
         let mut workers: BTreeMap<(String, bool, Build), Worker> = BTreeMap::new();
+        let mut fetched = BTreeSet::new();
         let mut observed = Vec::with_capacity(runs.len());
         let mut problems = Vec::new();
         for run in runs {
@@ -53,8 +55,15 @@ impl Host for HarnessHost {
                 Entry::Occupied(entry) => entry.into_mut(),
                 Entry::Vacant(entry) => {
                     let config = plugin(&entry.key().0, hold);
+                    let urls = keys::urls(&entry.key().0);
                     match Worker::start(module, &config, &machine) {
-                        Ok(worker) => entry.insert(worker),
+                        Ok(mut worker) => {
+                            if !urls.is_subset(&fetched) {
+                                fetch(&mut worker);
+                                fetched.extend(urls);
+                            }
+                            entry.insert(worker)
+                        }
                         Err(error) => bail!("{}: {error}: {:?}", run.name(), error.logs),
                     }
                 }
@@ -90,13 +99,35 @@ fn plugin(document: &str, hold: bool) -> PluginConfig {
         name: "meshward".to_owned(),
         root_id: "meshward".to_owned(),
         vm_id: "meshward".to_owned(),
-        clusters: [service::CLUSTER.to_owned()].into(),
+        clusters: [service::CLUSTER, keys::CLUSTER].map(str::to_owned).into(),
         configuration: document.to_owned().into(),
         allow_on_headers_stop_iteration: hold,
         // As in the sidecar that we ship.
         buffer_limit: 2 * 1024 * 1024,
         ..PluginConfig::default()
     }
+}
+
+/// What the module fetches before the first exchange, which comes at once.
+fn fetch(worker: &mut Worker) {
+    std::thread::sleep(worker.next_timer().unwrap_or_default());
+    worker.run_timers();
+    for event in worker.events() {
+        let Event::HttpCall(call) = event else { continue };
+        match keys::answer(call.headers.get_str(":path").unwrap_or_default()) {
+            Some((status, body)) => {
+                let mut headers = HeaderMap::new();
+                headers.append(":status", status.to_string());
+                let response = HttpResponse { headers, body: body.into(), trailers: HeaderMap::new() };
+                worker.http_call_response(call.token, Some(response));
+            }
+            None => {
+                std::thread::sleep(call.timeout.unwrap_or_default());
+                worker.run_timers();
+            }
+        }
+    }
+    worker.events();
 }
 
 /// Both sides of an exchange while it is played.

@@ -14,6 +14,7 @@ mod format;
 mod frames;
 pub mod harness;
 pub mod judge;
+mod keys;
 pub mod left;
 pub mod load;
 pub mod native;

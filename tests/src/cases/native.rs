@@ -16,6 +16,7 @@ use super::caller::Property;
 use super::case::{Field, Side};
 use super::counts;
 use super::frames::{self, Frames};
+use super::keys;
 use super::observed::{ClientSaw, Observed, Run, UpstreamSaw};
 use super::report::{Counted, Host, Played};
 use super::service::{self, Said};
@@ -46,6 +47,7 @@ impl Host for NativeHost {
                         Config::from_json(document.as_bytes()).map_err(|errors| anyhow!("{}: {errors}", run.name()))?;
                     let pipeline = Rc::new(config.pipeline("meshward", &|_| None).map_err(|error| anyhow!("{error}"))?);
                     pipeline.start(&Surroundings::new(Vec::new(), &store));
+                    fetch(&pipeline, &store);
                     pipelines.insert(document, Rc::clone(&pipeline));
                     pipeline
                 }
@@ -72,6 +74,26 @@ struct One {
     counted: Vec<(Counted, i64)>,
     /// A reply took the place of the exchange.
     replied: bool,
+}
+
+/// What stages fetch before the first exchange, which comes at once.
+fn fetch(pipeline: &Pipeline, store: &Store) {
+    let (mut world, mut effects) = (Surroundings::new(Vec::new(), store), Effects::default());
+    pipeline.tick(&mut world, &mut effects);
+    for effect in std::mem::take(&mut effects.list) {
+        let Effect::Callout(callout) = effect else { continue };
+        let answer = match &callout.request {
+            CalloutRequest::Http { headers, .. } if callout.cluster == keys::CLUSTER => {
+                keys::answer(&value(headers, ":path"))
+            }
+            _ => None,
+        };
+        let outcome = match answer {
+            Some((status, body)) => CalloutOutcome::Answered { status, body },
+            None => CalloutOutcome::Failed,
+        };
+        pipeline.called(callout.id, &outcome, &mut world, &mut effects);
+    }
 }
 
 /// How a call to another service ends: there is one.

@@ -1,4 +1,5 @@
-//! What passes once, in a real Envoy with eight workers, and in two with one rate limit service on a real Redis.
+//! What passes once, in a real Envoy with eight workers, and in two with one rate limit service on a real Redis; and by whose keys,
+//! which change under load.
 
 #![expect(
     clippy::arithmetic_side_effects,
@@ -8,6 +9,7 @@
 )]
 
 mod calls;
+mod key_sets;
 mod nonces;
 mod service;
 mod support;

@@ -1,10 +1,12 @@
 //! The `replay.signatures` section of the configuration, as it is written.
 
+use std::time::Duration;
+
 use meshward_engine::{Mode, Period};
 use meshward_signatures::{Algorithm, Component, Coverage};
 use serde::Deserialize;
 
-use super::keys;
+use super::{key_sets, keys};
 use crate::key::Secret;
 
 /// Signed requests (RFC 9421).
@@ -27,7 +29,11 @@ pub struct VerifyConfig {
     #[serde(default)]
     pub mode: Mode,
     /// The keys, each of which counts: to rotate, add the new one, let the senders sign with it, and take the old one out.
+    #[serde(default)]
     pub keys: Vec<SignatureKeyConfig>,
+    /// Where more keys are, which are fetched. Of two with one name the first counts, those of `keys` before all.
+    #[serde(default)]
+    pub key_sets: Vec<KeySetConfig>,
     /// What a signature must cover where the request has it, besides the method, the authority, the path, the query, the digest of the
     /// body, `last-event-id` and every `mcp-*` field: names of header fields, or `@scheme`, `@target-uri`, `@request-target`.
     #[serde(default)]
@@ -44,6 +50,29 @@ pub struct VerifyConfig {
     /// Whether a signature has a nonce, which counts once.
     #[serde(default)]
     pub nonce: NonceConfig,
+}
+
+/// A JWK Set (RFC 7517, section 5) at a URL, with public keys by their `kid`; those without one have their thumbprint (RFC 7638) for a name.
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct KeySetConfig {
+    /// The URL: `https://keys.example/.well-known/jwks.json`.
+    pub uri: String,
+    /// The host's name of the service that has it: an Envoy cluster, which brings the TLS.
+    pub cluster: String,
+    /// How long an answer may take.
+    #[serde(default = "five_seconds")]
+    pub timeout: Period,
+    /// After which time it is fetched anew.
+    #[serde(default = "ten_minutes")]
+    pub cache_duration: Period,
+    /// For how long after that the keys count, if it cannot be fetched anew.
+    #[serde(default = "one_hour")]
+    pub stale_if_error: Period,
+    /// How long after it was fetched it may be fetched early, because a request names a key that is not known.
+    #[serde(default = "usual_cooldown")]
+    pub cooldown: Period,
 }
 
 /// How requests that go on are signed.
@@ -160,12 +189,33 @@ const fn usual_life() -> Period {
     Period::seconds(60)
 }
 
+const fn five_seconds() -> Period {
+    Period::seconds(5)
+}
+
+const fn ten_minutes() -> Period {
+    Period::seconds(600)
+}
+
+const fn one_hour() -> Period {
+    Period::seconds(3600)
+}
+
+const fn usual_cooldown() -> Period {
+    Period::seconds(30)
+}
+
 fn usual_label() -> String {
     "meshward".to_owned()
 }
 
 /// The most that an operator may name of anything: each costs something in every request.
 const MOST: usize = 16;
+
+/// The most sets of keys.
+const MOST_SETS: usize = 4;
+/// The longest span of a set's times: seven days.
+const LONGEST: Period = Period::seconds(7 * 24 * 3600);
 
 /// Fields that are rewritten between who signs and who verifies.
 const REWRITTEN: [&str; 12] = [
@@ -194,9 +244,10 @@ impl SignaturesConfig {
         let mut faults = Vec::new();
         let mut fault = |path: String, message: &str| faults.push((path, message.to_owned()));
         if let Some(verify) = &self.verify {
-            if verify.keys.is_empty() {
+            if verify.keys.is_empty() && verify.key_sets.is_empty() {
                 fault("verify.keys".to_owned(), "name a key: `{ id: client, algorithm: ed25519, public_key: … }`");
             }
+            key_set_faults(&verify.key_sets, &mut fault);
             if verify.keys.len() > MOST {
                 fault("verify.keys".to_owned(), "at most 16");
             }
@@ -252,6 +303,35 @@ impl SignaturesConfig {
 /// What is covered, with what an operator adds.
 pub(super) fn coverage(covers: &[String]) -> Coverage {
     Coverage::with(covers.iter().filter_map(|name| Component::parse(name)))
+}
+
+fn key_set_faults(sets: &[KeySetConfig], fault: &mut impl FnMut(String, &str)) {
+    if sets.len() > MOST_SETS {
+        fault("verify.key_sets".to_owned(), "at most 4");
+    }
+    for (index, set) in sets.iter().enumerate() {
+        let path = |below: &str| format!("verify.key_sets[{index}].{below}");
+        if !key_sets::is_url(&set.uri) {
+            fault(path("uri"), "a URL such as `https://keys.example/jwks.json`, without a user name or a fragment");
+        } else if sets.iter().take(index).any(|earlier| (&earlier.uri, &earlier.cluster) == (&set.uri, &set.cluster)) {
+            fault(path("uri"), "this set is named twice");
+        }
+        if !(1..=255).contains(&set.cluster.len()) {
+            fault(path("cluster"), "name a cluster of the host's, in 1 to 255 bytes");
+        }
+        if !(Period(Duration::from_millis(1))..=Period::seconds(60)).contains(&set.timeout) {
+            fault(path("timeout"), "between 1ms and 60s");
+        }
+        if !(Period::seconds(1)..=LONGEST).contains(&set.cache_duration) {
+            fault(path("cache_duration"), "between 1s and 168h");
+        }
+        if set.stale_if_error > LONGEST {
+            fault(path("stale_if_error"), "at most 168h");
+        }
+        if !(Period::seconds(1)..=LONGEST).contains(&set.cooldown) {
+            fault(path("cooldown"), "between 1s and 168h");
+        }
+    }
 }
 
 fn text_fault(text: Option<&str>, path: &str, fault: &mut impl FnMut(String, &str)) {

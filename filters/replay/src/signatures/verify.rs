@@ -8,7 +8,8 @@ use std::fmt;
 use std::rc::Rc;
 
 use meshward_engine::{
-    Call, CalloutOutcome, Decision, HeadVerdict, Headers, Host, Mode, Scope, Stage, StageExchange, Verdict,
+    Call, CalloutOutcome, Decision, HeadVerdict, Headers, Host, Mode, Scope, Stage, StageExchange, TickScope, Ticker,
+    Verdict,
 };
 use meshward_signatures::{
     Coverage, DigestFault, Failure, Keys, NonceDemand, Request, Verified, Verifier, check_digest,
@@ -16,6 +17,7 @@ use meshward_signatures::{
 use meshward_wire::refusal::Reason;
 
 use super::config::{NonceConfig, VerifyConfig, coverage};
+use super::key_sets::KeySets;
 use super::keys::resolve_verifying;
 use crate::key::Environment;
 use crate::nonces::{Nonces, Window};
@@ -32,6 +34,7 @@ struct Shared {
     mode: Mode,
     verifier: Verifier,
     keys: Keys,
+    key_sets: KeySets,
     /// `None`: nonces are not looked at.
     nonces: Option<Rc<Nonces>>,
 }
@@ -68,8 +71,9 @@ impl VerifyStage {
                 NonceConfig::Optional | NonceConfig::Ignored => NonceDemand::Optional,
             },
         };
+        let key_sets = KeySets::new(&config.key_sets);
         let nonces = (config.nonce != NonceConfig::Ignored).then(|| Rc::clone(nonces));
-        Ok(Self { shared: Rc::new(Shared { mode: config.mode, verifier, keys, nonces }) })
+        Ok(Self { shared: Rc::new(Shared { mode: config.mode, verifier, keys, key_sets, nonces }) })
     }
 }
 
@@ -84,8 +88,26 @@ impl Stage for VerifyStage {
         }
     }
 
+    fn ticker(&self) -> Option<&dyn Ticker> {
+        (!self.shared.key_sets.is_empty()).then_some(self)
+    }
+
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(VerifyExchange { shared: Rc::clone(&self.shared), awaited: None, verified: None })
+    }
+}
+
+impl Ticker for VerifyStage {
+    fn period(&self) -> Option<u32> {
+        self.shared.key_sets.period()
+    }
+
+    fn tick(&self, scope: &mut TickScope<'_>) {
+        self.shared.key_sets.tick(scope);
+    }
+
+    fn called(&self, call: u16, outcome: &CalloutOutcome, scope: &mut TickScope<'_>) {
+        self.shared.key_sets.called(call, outcome, scope);
     }
 }
 
@@ -157,9 +179,17 @@ impl StageExchange for VerifyExchange {
         let has_content = head.first(":method") == Some(b"POST");
         let shared = Rc::clone(&self.shared);
         let now = scope.host.now() / SECOND;
-        let verified = shared.verifier.verify(&request, &[&shared.keys], now, has_content);
+        let fetched = shared.key_sets.keys(&*scope.host);
+        let keys: Vec<&Keys> = std::iter::once(&shared.keys).chain(fetched.iter().flatten().map(Rc::as_ref)).collect();
+        let verified = shared.verifier.verify(&request, &keys, now, has_content);
         let challenge = || challenge(&shared.verifier.coverage, &request, has_content, shared.verifier.tag.as_deref());
         let outcome = match verified {
+            // A set that is not there may have it.
+            Err(Failure::KeyUnknown) if fetched.iter().any(Option::is_none) => Err(Reason::SignatureKeysUnavailable),
+            Err(Failure::KeyUnknown) => {
+                shared.key_sets.missed(&*scope.host);
+                Err(Reason::SignatureKeyUnknown)
+            }
             Err(failure) => Err(reason(failure)),
             Ok(verified) => {
                 scope.note("signed_by", || verified.key_id.clone());

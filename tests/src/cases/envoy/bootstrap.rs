@@ -1,6 +1,6 @@
 //! Envoy's configuration for the cases: the sidecar that we ship, once for each configuration and mode.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -11,8 +11,8 @@ use super::access_log::{self, AccessLog};
 use super::authority::Authority;
 use crate::cases::case::{Build, Mode};
 use crate::cases::observed::Run;
-use crate::cases::service;
-use crate::envoy::rate_limit_service;
+use crate::cases::{keys, service};
+use crate::envoy::{key_set_service, rate_limit_service};
 
 /// One listener: a configuration document of a module, whether headers are held, and what callers prove themselves with.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -28,6 +28,11 @@ pub(super) struct Setup {
 }
 
 impl Setup {
+    /// The sets of keys that it fetches.
+    pub(super) fn key_sets(&self) -> BTreeSet<String> {
+        keys::urls(&self.document)
+    }
+
     /// What a run needs.
     pub(super) fn new(run: &Run<'_>) -> Self {
         let caller = &run.case.caller;
@@ -57,7 +62,7 @@ pub(super) fn bootstrap(
     mut sidecar: Value,
     setups: &[Setup],
     upstream: SocketAddr,
-    limits: SocketAddr,
+    [limits, key_sets]: [SocketAddr; 2],
     authority: &Authority,
     access_log: &AccessLog,
 ) -> Result<Value> {
@@ -72,7 +77,9 @@ pub(super) fn bootstrap(
     *sidecar.pointer_mut(address).context("no upstream address")? =
         json!({"socket_address": {"address": upstream.ip().to_string(), "port_value": upstream.port()}});
     let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
-    clusters.context("no clusters")?.push(rate_limit_service(service::CLUSTER, limits)?);
+    clusters
+        .context("no clusters")?
+        .extend([rate_limit_service(service::CLUSTER, limits)?, key_set_service(keys::CLUSTER, key_sets)?]);
     let document = sidecar.as_object_mut().context("the sidecar is no object")?;
     document.insert("stats_flush_interval".to_owned(), json!(format!("{}s", FLUSH.as_secs_f32())));
     Ok(sidecar)

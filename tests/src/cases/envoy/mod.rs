@@ -10,9 +10,10 @@ mod h1;
 mod ledger;
 mod upstream;
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -29,12 +30,13 @@ use self::ledger::{Entry, Ledger};
 use super::caller::Caller;
 use super::case::{Http, Request};
 use super::counts;
+use super::keys;
 use super::left::LOG_PREFIX;
 use super::observed::{ClientSaw, Observed, Run};
 use super::report::{Counts, Host, Played};
 use super::service::{self, Said};
 use crate::envoy::{Envoy, sidecar_inbound};
-use crate::grpc;
+use crate::{documents, grpc};
 
 /// How many exchanges are under way at once.
 const AT_ONCE: usize = 16;
@@ -69,15 +71,18 @@ impl EnvoyHost {
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let access_log = AccessLog::new()?;
         let limits = TcpListener::bind("127.0.0.1:0").await?;
-        let (upstream, service) = (listener.local_addr()?, limits.local_addr()?);
-        let bootstrap = bootstrap(sidecar_inbound()?, &setups, upstream, service, &authority, &access_log)?;
+        let key_sets = TcpListener::bind("127.0.0.1:0").await?;
+        let (upstream, services) = (listener.local_addr()?, [limits.local_addr()?, key_sets.local_addr()?]);
+        let bootstrap = bootstrap(sidecar_inbound()?, &setups, upstream, services, &authority, &access_log)?;
         let service = tokio::spawn(grpc::serve(limits, Arc::new(limits_answer)));
+        let key_sets = tokio::spawn(documents::serve(key_sets, Arc::new(keys_answer)));
         let entries = runs.iter().map(|run| Entry::new(run.case.answer.clone())).collect();
         let ledger = Arc::new(Ledger::new(entries));
         let (stop, stopped) = oneshot::channel();
         let upstream = tokio::spawn(upstream::serve(listener, Arc::clone(&ledger), stopped));
         let envoy = tokio::task::spawn_blocking(move || Envoy::start(bootstrap, 2)).await??;
         let addresses = envoy.listeners().with_context(|| envoy.log_tail())?;
+        tokio::task::block_in_place(|| until_fetched(&envoy, &setups)).with_context(|| envoy.log_tail())?;
 
         let room = Arc::new(Semaphore::new(AT_ONCE));
         let mut exchanges = JoinSet::new();
@@ -125,6 +130,7 @@ impl EnvoyHost {
             .collect();
         let mut left = access_log.read(&logged).await?;
         service.abort();
+        key_sets.abort();
         // Only when Envoy is gone can nothing more reach the upstream; its connections then end by themselves.
         let log = envoy.stop()?;
         drop(stop);
@@ -162,6 +168,29 @@ fn limits_answer(question: Bytes) -> grpc::Answer {
             Said::Nothing => std::future::pending().await,
         }
     })
+}
+
+/// What the service with keys answers.
+fn keys_answer(path: String) -> documents::Answer {
+    Box::pin(async move {
+        match keys::answer(&path) {
+            Some(answer) => answer,
+            None => std::future::pending().await,
+        }
+    })
+}
+
+/// Waits until each set of keys was fetched, or could not be: the module says so.
+fn until_fetched(envoy: &Envoy, setups: &[Setup]) -> Result<()> {
+    let end = Instant::now().checked_add(PATIENCE).context("clock")?;
+    for url in setups.iter().flat_map(Setup::key_sets).collect::<BTreeSet<_>>() {
+        let told = format!(" `{}` ", url.split('?').next().unwrap_or_default());
+        while !envoy.log().contains(&told) {
+            anyhow::ensure!(Instant::now() < end, "{url} was not fetched");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    Ok(())
 }
 
 /// What the module has counted, once no more comes: an exchange is measured at its end, which the client may see first, and

@@ -14,6 +14,17 @@ fn verify(key: &Value) -> Value {
     json!({"verify": {"keys": [key]}})
 }
 
+fn set() -> Value {
+    json!({"uri": "https://keys.example/jwks.json", "cluster": "keys"})
+}
+
+/// A set with these members in place of its own.
+fn key_set(members: &Value) -> Value {
+    let mut set = set();
+    set.as_object_mut().unwrap().extend(members.as_object().unwrap().clone());
+    json!({"verify": {"key_sets": [set]}})
+}
+
 fn sign(key: &Value) -> Value {
     json!({"sign": {"key": key}})
 }
@@ -30,6 +41,9 @@ fn sound_sections_have_no_faults() {
             "mode": "observe", "covers": ["Authorization", "@target-uri"], "tag": "mcp", "max_age": "1m", "clock_skew": "0s",
             "nonce": "optional",
         }}),
+        json!({"verify": {"key_sets": [{"uri": "https://keys.example/jwks.json", "cluster": "keys"}]}}),
+        json!({"verify": {"key_sets": [{"uri": "http://keys.example", "cluster": "keys", "timeout": "1ms", "cache_duration": "1s",
+            "stale_if_error": "0s", "cooldown": "168h"}]}}),
         sign(&json!({"id": "a", "algorithm": "hmac-sha256", "secret": SECRET})),
         sign(&json!({"id": "a", "algorithm": "ed25519", "secret": PRIVATE})),
         json!({"sign": {"key": {"id": "a", "algorithm": "ecdsa-p256-sha256", "env": "A"}, "label": "s1", "expires": "30s", "tag": "x"}}),
@@ -67,6 +81,19 @@ fn faults_come_with_their_path_and_say_no_key() {
         (
             json!({"verify": {"keys": [{"id": "a", "algorithm": "ed25519", "env": "A"}], "covers": ["@status"]}}),
             "verify.covers[0]",
+        ),
+        (key_set(&json!({"uri": "/jwks.json"})), "verify.key_sets[0].uri"),
+        (key_set(&json!({"cluster": ""})), "verify.key_sets[0].cluster"),
+        (key_set(&json!({"cluster": "c".repeat(256)})), "verify.key_sets[0].cluster"),
+        (key_set(&json!({"timeout": "0s"})), "verify.key_sets[0].timeout"),
+        (key_set(&json!({"timeout": "60001ms"})), "verify.key_sets[0].timeout"),
+        (key_set(&json!({"cache_duration": "999ms"})), "verify.key_sets[0].cache_duration"),
+        (key_set(&json!({"stale_if_error": "169h"})), "verify.key_sets[0].stale_if_error"),
+        (key_set(&json!({"cooldown": "0s"})), "verify.key_sets[0].cooldown"),
+        (json!({"verify": {"key_sets": [set(), set()]}}), "verify.key_sets[1].uri"),
+        (
+            json!({"verify": {"key_sets": (0..5).map(|n| json!({"uri": format!("http://a/{n}"), "cluster": "c"})).collect::<Vec<_>>()}}),
+            "verify.key_sets",
         ),
         (sign(&json!({"id": "a", "algorithm": "rsa-pss-sha512", "env": "A"})), "sign.key.algorithm"),
         (sign(&json!({"id": "a", "algorithm": "ed25519", "secret": PUBLIC})), "sign.key.secret"),
