@@ -117,7 +117,20 @@ impl Envoy {
     ///
     /// # Errors
     /// When it does not start, with the end of its log.
-    pub fn start(mut bootstrap: Value, concurrency: u32) -> Result<Self> {
+    pub fn start(bootstrap: Value, concurrency: u32) -> Result<Self> {
+        Self::start_with(bootstrap, concurrency, &[], "info")
+    }
+
+    /// The same, with more environment variables, and with its log of modules as loud as that (`trace`).
+    ///
+    /// # Errors
+    /// As [`Envoy::start`].
+    pub fn start_with(
+        mut bootstrap: Value,
+        concurrency: u32,
+        environment: &[(&str, &str)],
+        modules_log: &str,
+    ) -> Result<Self> {
         let folder = tempfile::tempdir()?;
         let Value::Object(members) = &mut bootstrap else { bail!("the bootstrap is no object") };
         let admin = json!({"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}});
@@ -133,7 +146,9 @@ impl Envoy {
             .arg(&address)
             .args(["--concurrency", &concurrency.to_string()])
             // Two Envoys of one machine share memory by this id unless told not to.
-            .args(["--use-dynamic-base-id", "--log-level", "warning", "--component-log-level", "wasm:info"])
+            .args(["--use-dynamic-base-id", "--log-level", "warning"])
+            .args(["--component-log-level", &format!("wasm:{modules_log}")])
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)

@@ -56,7 +56,7 @@ pub use sessions::SessionTable;
 pub use settings::{Batches, Direction, Responses, Settings};
 pub use size::Size;
 pub use stage::{
-    Answer, Asked, Call, Decision, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
+    Answer, Asked, Call, Decision, EventId, HeadVerdict, Reads, Refusal, Scope, Stage, StageExchange, Target, Verdict,
 };
 pub use ticker::{TickScope, Ticker};
 pub use trace::TraceId;

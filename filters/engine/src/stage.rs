@@ -42,6 +42,11 @@ pub trait Stage {
         false
     }
 
+    /// Whether it ever edits the ids of events ([`StageExchange::edit_event_id`]), of responses that it reads to judge them.
+    fn edits_event_ids(&self) -> bool {
+        false
+    }
+
     /// The request header fields it wants to see in the body phase, besides `mcp-*`.
     fn headers(&self) -> HeaderDemand {
         HeaderDemand::None
@@ -103,6 +108,12 @@ pub trait StageExchange {
 
     /// Sees the head of a successful response that it reads.
     fn response_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) {}
+
+    /// Edits the id of an event, with which a client can come back for what is behind it (WHATWG HTML, section 9.2.4). Asked only of a
+    /// stage that says so ([`Stage::edits_event_ids`]).
+    fn edit_event_id(&mut self, _: &[u8], _: &mut Scope<'_>) -> EventId {
+        EventId::Keep
+    }
 
     /// Judges one message of the server, and may edit it.
     fn response(&mut self, _: &Message<'_>, _: &Asked, _: &mut Scope<'_>) -> Answer {
@@ -399,6 +410,17 @@ impl Asked {
             _ => listing::kinds_by_shape(message.text(), result),
         }
     }
+}
+
+/// What a stage makes of the id of an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EventId {
+    /// It stays.
+    Keep,
+    /// This one takes its place.
+    Set(Vec<u8>),
+    /// The event has none.
+    Remove,
 }
 
 /// What a stage makes of a message of the server.

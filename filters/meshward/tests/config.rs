@@ -235,3 +235,58 @@ fn bounds_hold_at_their_edges() {
     };
     assert_eq!([endpoints(0), endpoints(1), endpoints(64), endpoints(65)], [false, true, true, false]);
 }
+
+/// What holds keys shows none of them, and no error does.
+#[test]
+fn no_key_is_shown() {
+    const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
+    const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\\n-----END PRIVATE KEY-----";
+    // The keys themselves, as text, as bytes and in hexadecimal digits.
+    let shown = |text: &str| {
+        let forms = [
+            "MDEyMzQ1",
+            "0123456789012345",
+            "30313233343536",
+            "48, 49, 50, 51, 52",
+            "MC4CAQAw",
+            "n4Ni-HpISpVO",
+            "n4Ni+HpISpVO",
+            "9f8362f87a484a95",
+            "159, 131, 98, 248",
+        ];
+        forms.iter().any(|form| text.contains(form))
+    };
+    assert!(shown(SECRET) && shown(PRIVATE) && shown(&format!("{:?}", b"0123456789")));
+    let document = |secret: &str, private: &str| {
+        format!(
+            r#"{{"apiVersion":"meshward/v1","endpoints":[{{"path":"/mcp"}}],"header_hold":true,"replay":{{
+            "sessions":{{"event_ids":true,"keys":[{{"id":"a","secret":{secret}}},{{"id":"b","env":"SHARED"}}]}},
+            "request_state":{{"keys":[{{"id":"a","secret":{secret}}}]}},
+            "signatures":{{"verify":{{"keys":[{{"id":"a","algorithm":"hmac-sha256","secret":{secret}}},{{"id":"b","algorithm":"hmac-sha256","env":"SHARED"}}]}},
+              "sign":{{"key":{{"id":"a","algorithm":"ed25519","secret":{private}}}}}}}}}}}"#
+        )
+    };
+    let quoted = |text: &str| format!("\"{text}\"");
+    let good = document(&quoted(SECRET), &quoted(PRIVATE));
+    assert_eq!(errors(&good), [""; 0]);
+    let config = Config::from_json(good.as_bytes()).unwrap();
+    let pipeline = config.pipeline("meshward", &|name| (name == "SHARED").then(|| SECRET.to_owned())).unwrap();
+    let text = format!("{config:?} {config:#?} {pipeline:?} {pipeline:#?}");
+    assert!(text.contains("Secret") && !shown(&text), "{text}");
+    // Keys that are none, by their type, their letters, and their kind.
+    for (secret, private) in [
+        (format!("[{SECRET:?}]"), quoted(PRIVATE)),
+        (format!("{{{SECRET:?}:1}}"), format!("{{{SECRET:?}:1}}")),
+        (quoted(&format!("!{SECRET}")), quoted(SECRET)),
+        ("123456789012345".to_owned(), "123456789012345".to_owned()),
+        (quoted(PRIVATE), quoted(&format!("{PRIVATE}x"))),
+        (quoted("MDEyMzQ1Njc4"), quoted("MC4CAQAwBQYDK2VwBCIEIJ")),
+    ] {
+        let errors = errors(&document(&secret, &private)).join("\n");
+        assert!(!errors.is_empty() && !shown(&errors) && !errors.contains("123456789"), "{errors}");
+    }
+    for variable in [None, Some("MDEyMzQ1Njc4"), Some(PRIVATE)] {
+        let refused = config.pipeline("meshward", &|_| variable.map(str::to_owned)).unwrap_err();
+        assert!(!shown(&format!("{refused} {refused:?}")), "{refused}");
+    }
+}

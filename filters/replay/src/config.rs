@@ -327,6 +327,10 @@ pub struct SessionsConfig {
     /// `headers.x-user`. What a caller does not have is bound too: it must not have it later.
     #[serde(default = "usual_attributes")]
     pub bound_to: Vec<String>,
+    /// Whether the ids of events are sealed too, to the caller and the session: who comes back to a stream with a `Last-Event-ID` gets only what was
+    /// meant for it. Responses are then read as where a policy filters lists.
+    #[serde(default)]
+    pub event_ids: bool,
     /// The keys. The first seals, all of them open: to rotate, put the new one first and leave the old one until the last of its
     /// sessions is over.
     pub keys: Vec<KeyConfig>,

@@ -1,11 +1,11 @@
-//! The stage: sessions belong to who opened them.
+//! The stage: sessions belong to who opened them, and so do their streams' events.
 
 use std::fmt;
 use std::rc::Rc;
 
 use meshward_engine::{
-    Call, Decision, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders, Level, Mode, Scope, Stage,
-    StageExchange, Verdict,
+    Call, Decision, EventId, HeadVerdict, HeaderDemand, HeaderEdit, Headers, Host, KeptHeaders, Level, Mode, Reads,
+    Scope, Stage, StageExchange, Verdict,
 };
 use meshward_identity::Identity;
 use meshward_wire::refusal::Reason;
@@ -13,13 +13,17 @@ use meshward_wire::refusal::Reason;
 use crate::binding::{Owners, demand};
 use crate::config::SessionsConfig;
 use crate::key::{Environment, seal_keys};
-use crate::seal::{Broken, SealKey, open};
+use crate::seal::{Broken, Kind, SealKey, open};
 use crate::stages::ReplayError;
 
 /// The field that carries a session's id (MCP 2025-11-25, basic, transports, Session Management).
 const SESSION: &str = "mcp-session-id";
+/// The field with which a client comes back to a stream (MCP 2025-11-25, basic, transports, Resumability and Redelivery).
+const EVENT: &str = "last-event-id";
 /// The longest id, in bytes.
-const MOST_SESSION_BYTES: usize = 1024;
+const MOST_ID_BYTES: usize = 1024;
+/// The longest id of an event that is sealed: what comes back is longer by the seal.
+const MOST_EVENT_BYTES: usize = 900;
 
 /// Binds sessions to who opened them.
 pub struct SessionsStage {
@@ -28,6 +32,7 @@ pub struct SessionsStage {
 
 struct Shared {
     mode: Mode,
+    event_ids: bool,
     owners: Owners,
     sealing: SealKey,
     /// The sealing one first.
@@ -46,7 +51,7 @@ impl SessionsStage {
     /// # Errors
     /// A key that the environment does not have.
     pub fn new(config: &SessionsConfig, identity: Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
-        let SessionsConfig { mode, bound_to, keys } = config;
+        let SessionsConfig { mode, bound_to, event_ids, keys } = config;
         let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
         let owners = Owners::new(bound_to, identity);
         let owners = owners.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
@@ -54,7 +59,7 @@ impl SessionsStage {
         let keys = keys.map_err(|(index, message)| fault(format!("sessions.keys[{index}]"), &message))?;
         let sealing =
             keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
-        let shared = Shared { mode: *mode, owners, sealing, keys };
+        let shared = Shared { mode: *mode, event_ids: *event_ids, owners, sealing, keys };
         Ok(Self { shared: Rc::new(shared) })
     }
 }
@@ -68,23 +73,85 @@ impl Stage for SessionsStage {
         true
     }
 
+    fn edits_event_ids(&self) -> bool {
+        self.shared.event_ids
+    }
+
+    fn reads_responses(&self) -> Reads {
+        self.shared.reads()
+    }
+
     fn headers(&self) -> HeaderDemand {
         demand(self.shared.owners.headers())
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(SessionsExchange { shared: Rc::clone(&self.shared), caller: None })
+        Box::new(SessionsExchange { shared: Rc::clone(&self.shared), caller: None, session: String::new() })
+    }
+}
+
+impl Shared {
+    const fn reads(&self) -> Reads {
+        if self.event_ids { Reads::Judges } else { Reads::Nothing }
     }
 }
 
 /// The stage's part in one exchange.
 struct SessionsExchange {
     shared: Rc<Shared>,
+    /// The server's id of the session that it is in; empty where there is none.
+    session: String,
     /// What of the caller is bound, once it was looked at.
     caller: Option<Vec<u8>>,
 }
 
 impl SessionsExchange {
+    /// The session that the head names.
+    fn session(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
+        let mut presented = head.taken_for(SESSION);
+        let Some((name, first)) = presented.next() else { return Ok(()) };
+        let shared = Rc::clone(&self.shared);
+        let (session, opened) = match id(first) {
+            // A name with `_` would reach the server beside the one that is set here.
+            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
+                open(&shared.keys, first, Kind::Session, self.caller(&*scope.host, scope.headers))
+            }
+            _ => (None, Err(Broken::Unknown)),
+        };
+        // Of another caller's too: it goes no further, and the record says which session it is about.
+        if let Some(session) = session {
+            scope.edit_request_head(HeaderEdit::Set(SESSION, session.as_bytes().to_vec()));
+            session.clone_into(&mut self.session);
+        }
+        opened.map_err(|broken| match broken {
+            Broken::Unknown => Reason::SessionUnknown,
+            Broken::Forged => Reason::SessionForged,
+            Broken::Moved => Reason::SessionMoved,
+        })
+    }
+
+    /// The event behind which the head wants a stream to go on.
+    fn event(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
+        let mut presented = head.taken_for(EVENT);
+        let Some((name, first)) = presented.next() else { return Ok(()) };
+        let (shared, session) = (Rc::clone(&self.shared), self.session.clone());
+        let (event, opened) = match id(first) {
+            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
+                let of = Kind::Event { session: &session };
+                open(&shared.keys, first, of, self.caller(&*scope.host, scope.headers))
+            }
+            _ => (None, Err(Broken::Unknown)),
+        };
+        if let Some(event) = event {
+            scope.edit_request_head(HeaderEdit::Set(EVENT, event.as_bytes().to_vec()));
+        }
+        opened.map_err(|broken| match broken {
+            Broken::Unknown => Reason::EventIdUnknown,
+            Broken::Forged => Reason::EventIdForged,
+            Broken::Moved => Reason::EventIdMoved,
+        })
+    }
+
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
         self.caller.get_or_insert_with(|| self.shared.owners.owner(host, headers))
     }
@@ -92,35 +159,39 @@ impl SessionsExchange {
 
 /// An id as the specification has it: visible ASCII.
 fn id(value: &[u8]) -> Option<&str> {
-    let is_id = (1..=MOST_SESSION_BYTES).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
+    let is_id = (1..=MOST_ID_BYTES).contains(&value.len()) && value.iter().all(u8::is_ascii_graphic);
     if is_id { std::str::from_utf8(value).ok() } else { None }
 }
 
 impl StageExchange for SessionsExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
-        let mut presented = head.taken_for(SESSION);
-        let Some((name, first)) = presented.next() else { return HeadVerdict::Pass };
-        let shared = Rc::clone(&self.shared);
-        let (session, opened) = match id(first) {
-            // A name with `_` would reach the server beside the one that is set here.
-            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
-                open(&shared.keys, first, self.caller(&*scope.host, scope.headers))
-            }
-            _ => (None, Err(Broken::Unknown)),
-        };
-        // Of another caller's too: it goes no further, and the record says which session it is about.
-        if let Some(session) = session {
-            scope.edit_request_head(HeaderEdit::Set(SESSION, session.as_bytes().to_vec()));
+        let mut judged = self.session(head, scope);
+        // An event's seal says of which session it is, so it opens only once that is known.
+        if self.shared.event_ids && (judged.is_ok() || self.shared.mode == Mode::Observe) {
+            judged = judged.and(self.event(head, scope));
         }
-        let Err(broken) = opened else { return HeadVerdict::Pass };
-        let decision = Decision::new(match broken {
-            Broken::Unknown => Reason::SessionUnknown,
-            Broken::Forged => Reason::SessionForged,
-            Broken::Moved => Reason::SessionMoved,
-        });
-        match self.shared.mode {
-            Mode::Enforce => HeadVerdict::Refuse(decision),
-            Mode::Observe => HeadVerdict::Observe(decision),
+        match (judged.map_err(Decision::new), self.shared.mode) {
+            (Ok(()), _) => HeadVerdict::Pass,
+            (Err(decision), Mode::Enforce) => HeadVerdict::Refuse(decision),
+            (Err(decision), Mode::Observe) => HeadVerdict::Observe(decision),
+        }
+    }
+
+    fn reads_response(&self) -> Reads {
+        self.shared.reads()
+    }
+
+    fn edit_event_id(&mut self, event: &[u8], scope: &mut Scope<'_>) -> EventId {
+        let (shared, session) = (Rc::clone(&self.shared), self.session.clone());
+        let is_short = event.len() <= MOST_EVENT_BYTES;
+        match id(event).filter(|_| is_short) {
+            Some(event) if shared.event_ids => {
+                let caller = self.caller(&*scope.host, scope.headers);
+                EventId::Set(shared.sealing.seal(event, Kind::Event { session: &session }, caller).into_bytes())
+            }
+            Some(_) => EventId::Keep,
+            // It fits no header field with its seal: nobody can come back with it.
+            None => EventId::Remove,
         }
     }
 
@@ -130,7 +201,8 @@ impl StageExchange for SessionsExchange {
         let shared = Rc::clone(&self.shared);
         let edit = match id(first) {
             Some(session) if given.next().is_none() => {
-                let sealed = shared.sealing.seal(session, self.caller(&*scope.host, scope.headers));
+                session.clone_into(&mut self.session);
+                let sealed = shared.sealing.seal(session, Kind::Session, self.caller(&*scope.host, scope.headers));
                 HeaderEdit::Set(SESSION, sealed.into_bytes())
             }
             _ => {

@@ -159,6 +159,12 @@ reasons! {
     SessionForged, "session_forged", -31404, 404, "This session is not known: initialize a new one";
     /// A session's id that was given to another caller.
     SessionMoved, "session_moved", -31404, 404, "This session is not known: initialize a new one";
+    /// An event id that was not given out here.
+    EventIdUnknown, "event_id_unknown", -31400, 400, "This event id is not known: open a new stream without it";
+    /// An event id whose seal is broken, or of another session.
+    EventIdForged, "event_id_forged", -31400, 400, "This event id is not known: open a new stream without it";
+    /// An event id that was given to another caller.
+    EventIdMoved, "event_id_moved", -31400, 400, "This event id is not known: open a new stream without it";
     /// A message that does not say what shows that it is fresh.
     FreshnessMissing, "freshness_missing", -31400, 400, "A message has to say here, once and well-formed, when it was made, or a nonce";
     /// A message made too long ago.
@@ -251,6 +257,7 @@ impl Reason {
         match self {
             Self::ConditionFailed => Self::Denied,
             Self::SessionForged | Self::SessionMoved => Self::SessionUnknown,
+            Self::EventIdForged | Self::EventIdMoved => Self::EventIdUnknown,
             Self::SignatureMalformed
             | Self::SignatureKeyUnknown
             | Self::SignatureAlgorithm

@@ -255,6 +255,8 @@ pub struct Edited {
     pub answer_headers: Vec<BTreeMap<String, String>>,
     /// Field lines of the answer that do not reach the client.
     pub answer_without: Vec<String>,
+    /// The answer's body from its first byte to its last; the upstream's when absent.
+    pub answer_body: Option<String>,
 }
 
 /// A refusal.

@@ -114,7 +114,8 @@ impl Judge<'_> {
         for name in &edited.answer_without {
             self.equal(&format!("client: {name}"), &values(&self.seen.client.headers, name), &Vec::new());
         }
-        self.same_bytes("client: body", &self.seen.client.body, &answer.body());
+        let body = edited.answer_body.as_ref().map_or_else(|| answer.body(), |body| body.clone().into_bytes());
+        self.same_bytes("client: body", &self.seen.client.body, &body);
     }
 
     fn refused(&mut self, refused: &Refused) {

@@ -11,5 +11,6 @@
 mod calls;
 mod key_sets;
 mod nonces;
+mod secrets;
 mod service;
 mod support;

@@ -45,6 +45,7 @@ pub struct Pipeline {
     reads: Reads,
     edits_requests: bool,
     edits_response_heads: bool,
+    edits_event_ids: bool,
     looks_into_arguments: bool,
     /// For exchanges that have not kept any yet.
     no_headers: Rc<KeptHeaders>,
@@ -71,6 +72,7 @@ impl Pipeline {
             reads: stages.iter().map(|stage| stage.reads_responses()).fold(settings.reads_responses(), Reads::max),
             edits_requests: stages.iter().any(|stage| stage.edits_requests()),
             edits_response_heads: stages.iter().any(|stage| stage.edits_response_heads()),
+            edits_event_ids: stages.iter().any(|stage| stage.edits_event_ids()),
             no_headers: Rc::default(),
             looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
             tickers: stages.iter().enumerate().filter_map(|(at, stage)| stage.ticker().map(|_| at)).collect(),

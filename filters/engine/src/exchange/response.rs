@@ -14,7 +14,7 @@ use crate::headers::Headers;
 use crate::host::Host;
 use crate::media::{self, Media};
 use crate::report::Phase;
-use crate::stage::{Answer, Editable, Lent, Reads, Scope};
+use crate::stage::{Answer, Editable, EventId, Lent, Reads, Scope};
 
 /// Where the response stands.
 #[derive(Debug)]
@@ -350,13 +350,43 @@ impl Exchange {
             Some(data) => self.judge(&data, false, host, effects),
             None => Judged::Unchanged,
         };
+        let begin = out.len();
         match judged {
             Judged::Unchanged => out.extend_from_slice(block.raw()),
             Judged::Changed(data) => block.write_with_data(&data, out),
             // The id stays, without data, so that the client resumes where the server is.
             Judged::Dropped(_) if block.id().is_some() => block.write_with_data(b"", out),
-            Judged::Dropped(_) => {}
+            Judged::Dropped(_) => return,
         }
+        if let Some(id) = block.resumable_id().filter(|_| self.pipeline.edits_event_ids) {
+            match self.edit_event_id(id, host, effects) {
+                EventId::Keep => {}
+                EventId::Set(id) => rewrite_id(out, begin, block, Some(&id)),
+                EventId::Remove => rewrite_id(out, begin, block, None),
+            }
+        }
+    }
+
+    /// Lets the stages edit the id of an event: the last that does decides.
+    fn edit_event_id(&mut self, id: &[u8], host: &mut dyn Host, effects: &mut Effects) -> EventId {
+        let kept = Rc::clone(&self.headers);
+        let mut no_edits = Splices::default();
+        let mut edited = EventId::Keep;
+        for part in &mut self.parts {
+            let lent = Lent {
+                host: &mut *host,
+                splices: &mut no_edits,
+                headers: &kept,
+                trace_id: &mut self.trace_id,
+                editable: Editable::Nothing,
+                remarks: None,
+            };
+            match part.edit_event_id(id, &mut Scope::new(lent, effects)) {
+                EventId::Keep => {}
+                edit => edited = edit,
+            }
+        }
+        edited
     }
 
     /// The message that a block carries, if it carries one.
@@ -483,6 +513,12 @@ impl Exchange {
         splices.append(edits);
         Judged::Unchanged
     }
+}
+
+/// Writes what was written of a block from `begin` on with another id.
+fn rewrite_id(out: &mut Vec<u8>, begin: usize, block: &Block<'_>, id: Option<&[u8]>) {
+    let written = out.split_off(begin);
+    block.like(&written).write_with_id(id, out);
 }
 
 /// The id a response answers, when it is one.

@@ -103,6 +103,48 @@ impl<'a> Block<'a> {
         self.retry
     }
 
+    /// The same block as it was written anew.
+    #[must_use]
+    pub fn like<'b>(&self, written: &'b [u8]) -> Block<'b> {
+        Block::new(written, self.mark > 0, self.complete)
+    }
+
+    /// The last id of those that a client could come back with. `None`: it says none, or takes back what was said before.
+    #[must_use]
+    pub fn resumable_id(&self) -> Option<&'a [u8]> {
+        self.id.filter(|id| !id.is_empty())
+    }
+
+    /// Writes the block with another id, in the place of its last, or without: no other line of its name is left, and every other line is
+    /// as it was received.
+    pub fn write_with_id(&self, id: Option<&[u8]>, out: &mut Vec<u8>) {
+        out.reserve(self.raw.len().saturating_add(id.map_or(0, <[u8]>::len)));
+        out.extend_from_slice(self.raw.get(..self.mark).unwrap_or_default());
+        let is_id = |line: &Line<'_>| line.field().0 == b"id";
+        let last = self.lines().filter(is_id).count();
+        let mut seen = 0_usize;
+        let mut removed = false;
+        for line in self.lines() {
+            if is_id(&line) {
+                seen = seen.saturating_add(1);
+                let written = id.filter(|_| seen == last);
+                if let Some(id) = written {
+                    out.extend_from_slice(b"id: ");
+                    out.extend_from_slice(id);
+                    out.extend_from_slice(line.ending);
+                }
+                removed |= written.is_none();
+                continue;
+            }
+            // Where a line between them has gone, a CR and an LF must not become one line ending.
+            if removed && line.content.is_empty() && line.ending == b"\n" && out.last() == Some(&b'\r') {
+                out.push(b'\n');
+            }
+            out.extend_from_slice(line.content);
+            out.extend_from_slice(line.ending);
+        }
+    }
+
     /// Writes the block with other data: each line of `data` in a line of its own where the first `data` line stood, and
     /// every line that is no data as it was received. A block that had no data gets it before its end.
     pub fn write_with_data(&self, data: &[u8], out: &mut Vec<u8>) {

@@ -395,3 +395,27 @@ proptest! {
         prop_assert_eq!(after, expected);
     }
 }
+
+#[test]
+fn a_block_is_written_with_another_id_and_nothing_else_is() {
+    for (text, id, expected) in [
+        ("id: 7\ndata: a\n\n", Some("x"), "id: x\ndata: a\n\n"),
+        ("id: 7\ndata: a\n\n", None, "data: a\n\n"),
+        ("id:7\r\ndata: a\r\n\r\n", Some("x"), "id: x\r\ndata: a\r\n\r\n"),
+        ("id: 7\rdata: a\r\r", Some("x"), "id: x\rdata: a\r\r"),
+        ("id: 7\ndata: a\nid: 8\n\n", Some("x"), "data: a\nid: x\n\n"),
+        ("id: 7\nid: 8\n\n", None, "\n"),
+        ("data: a\rid: 7\n\n", None, "data: a\r\n\n"),
+        ("\u{feff}id: 7\n: c\nidx: 1\nevent: e\n\n", Some("x"), "\u{feff}id: x\n: c\nidx: 1\nevent: e\n\n"),
+    ] {
+        let mut decoder = Decoder::new(100);
+        let mut blocks = decoder.feed(text.as_bytes());
+        let block = blocks.next_block().unwrap().unwrap();
+        assert!(block.resumable_id().is_some(), "{text:?}");
+        let mut out = Vec::new();
+        block.write_with_id(id.map(str::as_bytes), &mut out);
+        assert_eq!(String::from_utf8(out.clone()).unwrap(), expected, "{text:?}");
+        let again = block.like(&out);
+        assert_eq!((again.id(), again.data()), (id.map(str::as_bytes), block.data()), "{text:?}");
+    }
+}
