@@ -4,6 +4,7 @@ use meshward_engine::{Mode, Period};
 use serde::Deserialize;
 
 use crate::binding::{self, usual_attributes};
+use crate::dpop::DpopConfig;
 use crate::field::Field;
 use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
@@ -27,6 +28,8 @@ pub struct ReplayConfig {
     pub idempotency: Option<IdempotencyConfig>,
     /// Requests that are signed. Absent: whoever can alter a request on its way can alter it.
     pub signatures: SignaturesConfig,
+    /// Access tokens that only count with their key. Absent: whoever has a token may use it.
+    pub dpop: Option<DpopConfig>,
     /// How what may be used once is remembered.
     pub nonces: NoncesConfig,
 }
@@ -342,7 +345,7 @@ impl ReplayConfig {
         let sessions = self.sessions.iter().flat_map(|sessions| &sessions.keys);
         let states = self.request_state.iter().flat_map(|state| &state.keys);
         let keys = sessions.chain(states).filter_map(|key| key.env.as_deref());
-        keys.chain(self.signatures.environment())
+        keys.chain(self.signatures.environment()).chain(self.dpop.iter().flat_map(DpopConfig::environment))
     }
 
     /// What the types cannot say: each fault with its path below `replay` and a remedy. `trusted`: the trusted headers. `holds`: the head
@@ -356,6 +359,8 @@ impl ReplayConfig {
         faults.extend(self.idempotency.iter().flat_map(|idempotency| idempotency.faults(trusted)));
         let signatures = self.signatures.faults(holds).into_iter();
         faults.extend(signatures.map(|(path, message)| (format!("signatures.{path}"), message)));
+        let dpop = self.dpop.iter().flat_map(DpopConfig::faults);
+        faults.extend(dpop.map(|(path, message)| (format!("dpop.{path}"), message)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
         faults
     }

@@ -7,12 +7,14 @@
 //! - Ids of requests and progress tokens are used once, and responses answer what was asked ([`RequestIdsConfig`]).
 //! - A `requestState` goes back once, from whom it was given to, with the request it was given for ([`RequestStateConfig`]).
 //! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
+//! - An access token counts only with a proof that who sends it has its key ([`DpopConfig`]).
 //! - Requests are signed over what they are: those that come are verified, those that go are signed ([`SignaturesConfig`]).
 
 #![forbid(unsafe_code)]
 
 mod binding;
 mod config;
+mod dpop;
 mod field;
 mod freshness;
 mod idempotency;
@@ -34,6 +36,7 @@ pub use config::{
     FreshnessConfig, IdempotencyConfig, Leniency, NoncesConfig, ReplayConfig, RequestIdsConfig, RequestStateConfig,
     ResponsesConfig, SequenceConfig, SessionsConfig,
 };
+pub use dpop::{DpopAlgorithm, DpopConfig, DpopNonceConfig};
 pub use field::Field;
 pub use freshness::FreshnessStage;
 pub use idempotency::IdempotencyStage;

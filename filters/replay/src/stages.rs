@@ -7,6 +7,7 @@ use meshward_identity::Identity;
 use meshward_ratelimit::Service;
 
 use crate::config::ReplayConfig;
+use crate::dpop::DpopStage;
 use crate::freshness::FreshnessStage;
 use crate::idempotency::IdempotencyStage;
 use crate::key::Environment;
@@ -57,6 +58,9 @@ impl ReplayStages {
         // Over the session's id as it came.
         if let Some(verify) = &config.signatures.verify {
             stages.first.push(Box::new(VerifyStage::new(verify, &nonces, environment)?));
+        }
+        if let Some(dpop) = &config.dpop {
+            stages.first.push(Box::new(DpopStage::new(dpop, identity.clone(), &nonces, environment)?));
         }
         if let Some(sign) = &config.signatures.sign {
             stages.last.push(Box::new(SignStage::new(sign, environment)?));

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use crate::key::{Algorithm, KeyFault, VerifyingKey};
+use crate::key::{Algorithm, JwsAlgorithm, KeyFault, VerifyingKey};
 use crate::verify::Keys;
 
 /// A public key. What is private in one is not read.
@@ -95,19 +95,35 @@ impl Jwk {
     /// What the key is for, by its type. `None`: nothing that is known here.
     #[must_use]
     pub fn algorithm(&self) -> Option<Algorithm> {
-        if self.purpose.as_deref().is_some_and(|purpose| purpose != "sig") {
-            return None;
-        }
-        if self.key_ops.as_ref().is_some_and(|operations| !operations.iter().any(|known| known == "verify")) {
-            return None;
-        }
-        let (algorithm, names): (_, &[&str]) = match (self.kty.as_str(), self.crv.as_deref()) {
-            ("OKP", Some("Ed25519")) => (Algorithm::Ed25519, &["EdDSA", "Ed25519"]),
-            ("EC", Some("P-256")) => (Algorithm::EcdsaP256Sha256, &["ES256"]),
-            ("RSA", None) => (Algorithm::RsaPssSha512, &["PS512"]),
-            _ => return None,
+        let algorithm = self.kind()?;
+        let names: &[&str] = match algorithm {
+            Algorithm::Ed25519 => &["EdDSA", "Ed25519"],
+            Algorithm::EcdsaP256Sha256 => &["ES256"],
+            Algorithm::RsaPssSha512 => &["PS512"],
+            Algorithm::HmacSha256 => &[],
         };
-        self.alg.as_deref().is_none_or(|alg| names.contains(&alg)).then_some(algorithm)
+        let is_for = self.signs() && self.alg.as_deref().is_none_or(|alg| names.contains(&alg));
+        is_for.then_some(algorithm)
+    }
+
+    /// What a key of its type does here, whatever it says that it is for.
+    fn kind(&self) -> Option<Algorithm> {
+        match (self.kty.as_str(), self.crv.as_deref()) {
+            ("OKP", Some("Ed25519")) => Some(Algorithm::Ed25519),
+            ("EC", Some("P-256")) => Some(Algorithm::EcdsaP256Sha256),
+            ("RSA", None) => Some(Algorithm::RsaPssSha512),
+            _ => None,
+        }
+    }
+
+    fn signs(&self) -> bool {
+        self.purpose.as_deref().is_none_or(|purpose| purpose == "sig")
+            && self.key_ops.as_ref().is_none_or(|operations| operations.iter().any(|known| known == "verify"))
+    }
+
+    /// Whether nothing that it says of itself speaks against an algorithm of JWS.
+    pub(crate) fn is_for(&self, algorithm: JwsAlgorithm) -> bool {
+        self.signs() && self.alg.as_deref().is_none_or(|alg| alg == algorithm.name())
     }
 
     /// The key.
@@ -115,7 +131,13 @@ impl Jwk {
     /// # Errors
     /// It is none, or of no algorithm that is known here.
     pub fn verifying_key(&self) -> Result<VerifyingKey, KeyFault> {
-        match self.algorithm().ok_or(KeyFault::Algorithm)? {
+        self.algorithm().ok_or(KeyFault::Algorithm)?;
+        self.public_key()
+    }
+
+    /// The key, whatever it says that it is for.
+    pub(crate) fn public_key(&self) -> Result<VerifyingKey, KeyFault> {
+        match self.kind().ok_or(KeyFault::Algorithm)? {
             Algorithm::Ed25519 => {
                 let bytes = fixed(self.x.as_deref())?;
                 VerifyingKey::ed25519(ed25519_dalek::VerifyingKey::from_bytes(&bytes).ok())
@@ -149,7 +171,7 @@ impl Jwk {
     pub fn thumbprint(&self) -> Option<String> {
         // Members that are base64url need no escapes; those that are not are no key's.
         let member = |value: &Option<String>| value.clone().filter(|value| URL_SAFE_NO_PAD.decode(value).is_ok());
-        let text = match self.algorithm()? {
+        let text = match self.kind()? {
             Algorithm::Ed25519 => format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{}"}}"#, member(&self.x)?),
             Algorithm::EcdsaP256Sha256 => {
                 format!(r#"{{"crv":"P-256","kty":"EC","x":"{}","y":"{}"}}"#, member(&self.x)?, member(&self.y)?)

@@ -38,6 +38,42 @@ impl Algorithm {
     }
 }
 
+/// An algorithm of JSON Web Signatures (RFC 7518, section 3.1; RFC 8037, section 3.1; RFC 9864): those by which whoever can verify
+/// can sign are not among them, nor is `none`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JwsAlgorithm {
+    /// ECDSA over P-256 with SHA-256.
+    Es256,
+    /// Ed25519, under the name that does not say so.
+    EdDsa,
+    /// Ed25519.
+    Ed25519,
+    /// RSASSA-PSS with SHA-256.
+    Ps256,
+    /// RSASSA-PSS with SHA-512.
+    Ps512,
+    /// RSASSA-PKCS1-v1_5 with SHA-256.
+    Rs256,
+}
+
+impl JwsAlgorithm {
+    /// All of them.
+    pub const ALL: [Self; 6] = [Self::Es256, Self::EdDsa, Self::Ed25519, Self::Ps256, Self::Ps512, Self::Rs256];
+
+    /// Its name in the registry of RFC 7518, section 7.1.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Es256 => "ES256",
+            Self::EdDsa => "EdDSA",
+            Self::Ed25519 => "Ed25519",
+            Self::Ps256 => "PS256",
+            Self::Ps512 => "PS512",
+            Self::Rs256 => "RS256",
+        }
+    }
+}
+
 /// Why there is no key. It says nothing of what was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFault {
@@ -137,6 +173,25 @@ impl VerifyingKey {
                 let padding = rsa::Pss::<Sha512>::new_with_salt(Sha512::output_size());
                 key.verify(padding, &Sha512::digest(text), signature).is_ok()
             }
+        }
+    }
+
+    /// Likewise by an algorithm of JWS, which must be one for this kind of key.
+    #[must_use]
+    pub fn verifies_jws(&self, algorithm: JwsAlgorithm, text: &[u8], signature: &[u8]) -> bool {
+        match (&self.0, algorithm) {
+            (Verifying::Ed25519(_), JwsAlgorithm::EdDsa | JwsAlgorithm::Ed25519)
+            | (Verifying::P256(_), JwsAlgorithm::Es256)
+            | (Verifying::Rsa(_), JwsAlgorithm::Ps512) => self.verifies(text, signature),
+            (Verifying::Rsa(key), JwsAlgorithm::Ps256) => {
+                // The salt is as long as the hash (RFC 7518, section 3.5).
+                let padding = rsa::Pss::<Sha256>::new_with_salt(Sha256::output_size());
+                key.verify(padding, &Sha256::digest(text), signature).is_ok()
+            }
+            (Verifying::Rsa(key), JwsAlgorithm::Rs256) => {
+                key.verify(rsa::Pkcs1v15Sign::new::<Sha256>(), &Sha256::digest(text), signature).is_ok()
+            }
+            _ => false,
         }
     }
 }

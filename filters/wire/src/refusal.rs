@@ -235,6 +235,36 @@ reasons! {
     DigestMismatch, "digest_mismatch", -31401, 401, "The body of this request is not the one that was signed";
     /// A digest that cannot be read, or of no algorithm that is known here.
     DigestUnusable, "digest_unusable", -31401, 401, "The digest of this request cannot be used";
+    /// No access token that somebody has verified, where a bound one must be.
+    DpopTokenMissing, "dpop_token_missing", -31401, 401, "An access token that is bound to a key is needed here, with a proof: `www-authenticate` says how";
+    /// An access token that is bound to no key, where it must be.
+    DpopTokenUnbound, "dpop_token_unbound", -31401, 401, "This access token is not bound to a key";
+    /// A bound access token that comes as though it were not.
+    DpopTokenDowngraded, "dpop_token_downgraded", -31401, 401, "This access token is bound to a key: send it as `authorization: DPoP`, with a proof";
+    /// An access token that is bound to another key.
+    DpopKeyMismatch, "dpop_key_mismatch", -31401, 401, "This access token is bound to another key";
+    /// No proof where one must be.
+    DpopProofMissing, "dpop_proof_missing", -31401, 401, "This access token needs a proof in `dpop`";
+    /// A proof that is not signed with its key; and what callers are told of any that does not count.
+    DpopProofInvalid, "dpop_proof_invalid", -31401, 401, "The DPoP proof of this request does not count";
+    /// A proof that cannot be read, or several.
+    DpopProofMalformed, "dpop_proof_malformed", -31401, 401, "The DPoP proof of this request cannot be read";
+    /// A proof by an algorithm that is not accepted.
+    DpopAlgorithm, "dpop_algorithm", -31401, 401, "The algorithm of this DPoP proof is not accepted";
+    /// A proof for another method or URI.
+    DpopTargetMismatch, "dpop_target_mismatch", -31401, 401, "This DPoP proof is for another request";
+    /// A proof for another token.
+    DpopTokenMismatch, "dpop_token_mismatch", -31401, 401, "This DPoP proof is for another access token";
+    /// A proof that is too old.
+    DpopProofExpired, "dpop_proof_expired", -31401, 401, "This DPoP proof is too old";
+    /// A proof from the future.
+    DpopProofEarly, "dpop_proof_early", -31401, 401, "This DPoP proof is from the future";
+    /// A proof for the second time.
+    DpopProofReused, "dpop_proof_reused", -31401, 401, "This DPoP proof was used before: make a new one for each request";
+    /// A proof without a nonce, where it must have one; and what callers are told of any other that it has.
+    DpopNonceMissing, "dpop_nonce_missing", -31401, 401, "Proofs need the nonce in `dpop-nonce`: make a new one";
+    /// A proof with a nonce that was not given out here, or long ago.
+    DpopNonceUnknown, "dpop_nonce_unknown", -31401, 401, "The nonce of this DPoP proof does not count";
     /// More calls than a limit permits.
     RateLimited, "rate_limited", -31429, 429, "Too many calls: try again later";
     /// More calls at once than a limit permits.
@@ -267,6 +297,14 @@ impl Reason {
             | Self::SignatureWithoutNonce
             | Self::DigestMismatch
             | Self::DigestUnusable => Self::SignatureForged,
+            Self::DpopProofMalformed
+            | Self::DpopAlgorithm
+            | Self::DpopKeyMismatch
+            | Self::DpopTargetMismatch
+            | Self::DpopTokenMismatch
+            | Self::DpopProofExpired
+            | Self::DpopProofEarly => Self::DpopProofInvalid,
+            Self::DpopNonceUnknown => Self::DpopNonceMissing,
             Self::RequestStateForged | Self::RequestStateMoved => Self::RequestStateUnknown,
             reason => reason,
         }

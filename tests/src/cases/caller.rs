@@ -9,7 +9,8 @@ use host_harness::filter_metadata;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::case::Request;
+use super::case::{Field, Request};
+use super::dpop::Dpop;
 
 /// The namespace of Envoy's JWT filter, and the key in it that ours is told to write to.
 pub(super) const JWT_AUTHN: &str = "envoy.filters.http.jwt_authn";
@@ -30,6 +31,8 @@ pub struct Caller {
     pub jwt: Option<Map<String, Value>>,
     /// The payload of its token, which is signed by somebody else.
     pub unverified_jwt: Option<Map<String, Value>>,
+    /// How its token is bound to a key, and sent. Without it a token comes as `Bearer`.
+    pub dpop: Option<Dpop>,
     /// The address it connects from, one of this machine's own (`127.0.0.0/8`).
     pub source: Ipv4Addr,
     /// Texts that the proxy's configuration puts into the filter state.
@@ -43,6 +46,7 @@ impl Default for Caller {
             unverified_peer: None,
             jwt: None,
             unverified_jwt: None,
+            dpop: None,
             source: Ipv4Addr::LOCALHOST,
             filter_state: BTreeMap::new(),
         }
@@ -59,9 +63,21 @@ impl Caller {
         );
         let has_token = self.jwt.is_some() || self.unverified_jwt.is_some();
         ensure!(request.raw.is_none() || !has_token, "caller: raw bytes say all header fields, a token too");
+        ensure!(request.raw.is_none() || self.dpop.is_none(), "caller: raw bytes say all header fields, a proof too");
         let plain = |text: &String| !text.is_empty() && !text.contains('%');
         ensure!(self.filter_state.values().all(plain), "caller: a text of the filter state has no `%`");
         Ok(())
+    }
+
+    /// Binds its token to its key, where it has one, and says what it adds to a request for that. `id`: what no other request has.
+    pub(super) fn prove(&mut self, request: &Request, id: &str) -> Result<Vec<Field>> {
+        let Some(dpop) = &self.dpop else { return Ok(Vec::new()) };
+        for claims in self.jwt.iter_mut().chain(&mut self.unverified_jwt) {
+            dpop.bind(claims)?;
+        }
+        let trusted = self.jwt.as_ref().map(|claims| (claims, true));
+        let token = trusted.or(self.unverified_jwt.as_ref().map(|claims| (claims, false)));
+        dpop.fields(token, request, if self.uses_tls() { "https" } else { "http" }, id)
     }
 
     /// Whether it connects with TLS.

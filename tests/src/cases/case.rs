@@ -125,7 +125,7 @@ const USUAL: [(&str, &str); 2] =
 const USUAL_ANSWER: &str = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"done"}]}}"#;
 
 impl Case {
-    pub(super) fn resolve(name: String, file: PathBuf, spec: CaseSpec) -> Result<Self> {
+    pub(super) fn resolve(name: String, file: PathBuf, mut spec: CaseSpec) -> Result<Self> {
         if spec.about.trim().is_empty() {
             bail!("`about` is empty");
         }
@@ -133,7 +133,7 @@ impl Case {
             bail!("`modes` and `http` name at least one each");
         }
         let answer = answer(spec.answer).context("answer")?;
-        let request = request(spec.request).context("request")?;
+        let mut request = request(spec.request).context("request")?;
         if spec.http.contains(&Http::One) && !request.trailers.is_empty() && request.framing == Framing::Length {
             bail!("request: trailers over HTTP/1.1 need `framing: chunked`");
         }
@@ -149,6 +149,7 @@ impl Case {
             bail!("request: raw bytes are HTTP/1.1: the case needs `http: [1]`");
         }
         spec.caller.validate(&request)?;
+        request.headers.extend(spec.caller.prove(&request, &name)?);
         Ok(Self {
             name,
             file,

@@ -9,6 +9,7 @@ pub mod case;
 mod chosen;
 mod counts;
 pub mod cut;
+pub mod dpop;
 pub mod envoy;
 mod format;
 mod frames;

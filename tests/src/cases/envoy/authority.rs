@@ -16,6 +16,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::cases::caller::{Caller, JWT_AUTHN, JWT_PAYLOAD};
 use crate::cases::case::Http;
+use crate::cases::dpop;
 
 /// The name in the server's certificate.
 pub(super) const SERVER: &str = "cases.test";
@@ -111,17 +112,22 @@ impl Authority {
         })
     }
 
-    /// Envoy's JWT filter. A request without a token that can be verified goes on, without claims.
-    pub(super) fn jwt_filter(&self) -> Value {
+    /// Envoy's JWT filter. A request without a token that can be verified goes on, without claims. `bound`: tokens may come with the
+    /// scheme `DPoP`, and stay in the request.
+    pub(super) fn jwt_filter(&self, bound: bool) -> Result<Value> {
         let key = URL_SAFE_NO_PAD.encode(self.tokens.public_key_raw());
-        let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": key}]});
-        json!({
+        let keys = json!({"keys": [{"kty": "OKP", "crv": "Ed25519", "alg": "EdDSA", "x": key}, dpop::issuer()?]});
+        let from = |prefix: &str| json!({"name": "Authorization", "value_prefix": prefix});
+        let locations = if bound { json!([from("DPoP "), from("Bearer ")]) } else { json!([]) };
+        Ok(json!({
             "name": JWT_AUTHN,
             "typed_config": {
                 "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
                 "providers": {
                     "cases": {
                         "local_jwks": {"inline_string": keys.to_string()},
+                        "from_headers": locations,
+                        "forward": bound,
                         "payload_in_metadata": JWT_PAYLOAD
                     }
                 },
@@ -134,6 +140,6 @@ impl Authority {
                     }
                 }]
             }
-        })
+        }))
     }
 }

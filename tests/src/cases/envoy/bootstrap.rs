@@ -23,6 +23,7 @@ pub(super) struct Setup {
     tls: bool,
     verifies: bool,
     jwt: bool,
+    dpop: bool,
     filter_state: BTreeMap<String, String>,
     logs: bool,
 }
@@ -43,6 +44,7 @@ impl Setup {
             tls: caller.uses_tls(),
             verifies: caller.peer.is_some(),
             jwt: caller.jwt.is_some() || caller.unverified_jwt.is_some(),
+            dpop: caller.dpop.is_some(),
             filter_state: caller.filter_state.clone(),
             logs: access_log::is_of_interest(run.case),
         }
@@ -114,7 +116,7 @@ fn listener(
     let filters = format!("{manager}/http_filters");
     let filters = listener.pointer_mut(&filters).and_then(Value::as_array_mut).context("no HTTP filters")?;
     if setup.jwt {
-        filters.insert(0, authority.jwt_filter());
+        filters.insert(0, authority.jwt_filter(setup.dpop)?);
     }
     if !setup.filter_state.is_empty() {
         filters.insert(0, filter_state(&setup.filter_state));

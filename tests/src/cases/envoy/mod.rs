@@ -211,6 +211,10 @@ fn settled(envoy: &Envoy) -> Result<Counts> {
 /// The request with the caller's token, where it has one.
 fn with_token(request: &Request, caller: &Caller, authority: &Authority) -> Result<Request> {
     let mut request = request.clone();
+    if caller.dpop.is_some() {
+        // It has it already.
+        return Ok(request);
+    }
     let tokens = [(&caller.jwt, true), (&caller.unverified_jwt, false)];
     for (claims, trusted) in tokens.iter().filter_map(|(claims, trusted)| Some((claims.as_ref()?, *trusted))) {
         let token = authority.token(claims, trusted)?;
