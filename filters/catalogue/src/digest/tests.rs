@@ -84,6 +84,7 @@ fn one_definition_has_one_hash_however_it_is_written() {
         r#"{"name":"a","description":"xA","inputSchema":{"type":"object","maxProperties":10,"name":"a"}}"#,
         r#"{"name":"a","description":"xA","inputSchema":{"type":"object","maxProperties":10},"annotations":{}}"#,
         r#"{"name":"a","description":"xA","inputSchema":{"type":"object","maxProperties":10},"Name":"a"}"#,
+        r#"{"name":"a","description":"xA","inputSchema":{"type":"object","maxProperties":10},"_meta":{}}"#,
     ] {
         assert_ne!(of(other), Some(first), "{other}");
     }

@@ -1,6 +1,7 @@
 use std::rc::Rc;
 
 use meshward_catalogue::Remembered;
+use meshward_engine::Mode;
 
 use super::*;
 use crate::config::{PinConfig, PinsConfig, Unlisted};
@@ -373,4 +374,19 @@ fn of_a_server_for_which_there_is_no_room_only_pins_count() {
         assert_eq!((known.admits("/mcp", "a"), known.admits("/mcp", "z")), (pinned, other), "{remembered:?}");
         assert!(!known.may_repeat("/mcp", "a") && known.flaws("a") == Flaws::default());
     }
+}
+
+#[test]
+fn only_what_is_as_it_was_approved_may_repeat() {
+    let guards = pins(Trust::FirstUse, |config| config.mode = Mode::Observe);
+    let mut tools = Tools::default();
+    let says = |definition: &str, may_repeat| Listed { may_repeat, ..listed("a", d(definition)) };
+    for (definition, may_repeat, expected) in
+        [("a", true, true), ("a", false, false), ("evil", true, false), ("a", true, true)]
+    {
+        Review::of(&mut tools, &guards, "/mcp", &Page { tools: vec![says(definition, may_repeat)], place: WHOLE });
+        assert_eq!(Known::of(&guards, &tools).may_repeat("/mcp", "a"), expected, "{definition}");
+    }
+    tools.lapse();
+    assert!(!Known::of(&guards, &tools).may_repeat("/mcp", "a"), "the server does not vouch for it");
 }
