@@ -14,7 +14,9 @@ import urllib.request
 
 import mcp_types as types
 from mcp import Client, MCPError
+from mcp.client.streamable_http import create_mcp_http_client, streamable_http_client
 
+import dpop
 import spans
 
 spans.export("client")
@@ -104,9 +106,16 @@ class Run:
         seen = {"is_error": bool(result.is_error), "text": texts(result.content), "progress": progress}
         return seen | {"at_ms": at_ms()}
 
+    def server(self):
+        """Where to; a plan with `dpop` (`{"token", "key"}`) has a token that is bound to a key."""
+        if "dpop" not in self.plan:
+            return self.plan["url"]
+        auth = dpop.Bound(**self.plan["dpop"])
+        return streamable_http_client(self.plan["url"], http_client=create_mcp_http_client(auth=auth))
+
     async def run(self):
         client = Client(
-            self.plan["url"],
+            self.server(),
             mode="2026-07-28" if self.plan["mode"] == "stateless" else "legacy",
             sampling_callback=self.sample,
             elicitation_callback=self.elicit,

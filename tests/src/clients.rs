@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
+use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::envoy::workspace;
@@ -104,7 +105,7 @@ impl Client {
     /// # Errors
     /// When the client is missing or does not come to the end.
     pub fn run(self, server: SocketAddr, steps: &Value) -> Result<Vec<Value>> {
-        self.run_traced(server, steps, None)
+        self.run_with(server, steps, None, None)
     }
 
     /// The same; the Python client sends its spans to a receiver, by its URL.
@@ -112,6 +113,24 @@ impl Client {
     /// # Errors
     /// As [`Client::run`].
     pub fn run_traced(self, server: SocketAddr, steps: &Value, spans: Option<&str>) -> Result<Vec<Value>> {
+        self.run_with(server, steps, spans, None)
+    }
+
+    /// The same; the Python client has a token that is bound to a key.
+    ///
+    /// # Errors
+    /// As [`Client::run`].
+    pub fn run_bound(self, server: SocketAddr, steps: &Value, token: &BoundToken) -> Result<Vec<Value>> {
+        self.run_with(server, steps, None, Some(token))
+    }
+
+    fn run_with(
+        self,
+        server: SocketAddr,
+        steps: &Value,
+        spans: Option<&str>,
+        token: Option<&BoundToken>,
+    ) -> Result<Vec<Value>> {
         let (interpreter, script) = match self.sdk {
             Sdk::Python => (python()?, "python_client.py"),
             Sdk::TypeScript => (node()?, "typescript_client.mjs"),
@@ -121,12 +140,15 @@ impl Client {
             Mode::Session => "session",
             Mode::Stateless => "stateless",
         };
-        let plan = json!({
+        let mut plan = json!({
             "url": format!("http://{server}/mcp"),
             "mode": mode,
             "answers": {"name": "Ada"},
             "steps": steps,
         });
+        if let (Some(plan), Some(token)) = (plan.as_object_mut(), token) {
+            plan.insert("dpop".to_owned(), json!({"token": token.token, "key": token.key}));
+        }
         let output = Command::new(interpreter)
             .current_dir(folder())
             .envs(spans.map(|url| (OTLP_TRACES, url)))
@@ -146,6 +168,44 @@ impl Client {
         }
         Ok(lines)
     }
+}
+
+/// An access token that is bound to a key, of an issuer that is new each time (`dpop.py`).
+#[derive(Debug, Deserialize)]
+pub struct BoundToken {
+    /// The issuer's keys, a JWK Set.
+    pub jwks: Value,
+    /// The token.
+    pub token: String,
+    /// The private key, in PEM.
+    pub key: String,
+}
+
+impl BoundToken {
+    /// A new one.
+    ///
+    /// # Errors
+    /// When Python is missing, or its packages.
+    pub fn new() -> Result<Self> {
+        serde_json::from_str(&dpop(&["issue"])?).context("what dpop.py printed")
+    }
+
+    /// A proof for one request.
+    ///
+    /// # Errors
+    /// As [`BoundToken::new`].
+    pub fn proof(&self, method: &str, url: &str) -> Result<String> {
+        let asked = json!({"token": self.token, "key": self.key, "method": method, "url": url});
+        Ok(dpop(&["prove", &asked.to_string()])?.trim().to_owned())
+    }
+}
+
+fn dpop(arguments: &[&str]) -> Result<String> {
+    let output = Command::new(python()?).current_dir(folder()).arg("dpop.py").args(arguments).output()?;
+    if !output.status.success() {
+        bail!("dpop.py: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(String::from_utf8(output.stdout)?)
 }
 
 /// What the MCP Inspector's command line did.

@@ -59,7 +59,15 @@ impl Proxy {
         rate_limits: Option<SocketAddr>,
     ) -> Result<Self> {
         let clusters = rate_limits.map(|address| envoy::rate_limit_service("rls", address)).transpose()?;
-        Self::envoy_with(document, upstream, module, workers, clusters.into_iter().collect())
+        Self::envoy_with(document, upstream, module, workers, clusters.into_iter().collect(), &[])
+    }
+
+    /// Starts an Envoy with filters in front of the module.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn behind(filters: &[Value], document: &Value, upstream: SocketAddr) -> Result<Self> {
+        Self::envoy_with(document, upstream, &envoy::module()?, 2, Vec::new(), filters)
     }
 
     /// Starts a proxy with a service that has keys, cluster `keys`; Envoy with so many workers.
@@ -77,7 +85,7 @@ impl Proxy {
         match host {
             Host::Envoy => {
                 let cluster = envoy::key_set_service("keys", keys)?;
-                Self::envoy_with(document, upstream, &module, workers, vec![cluster])
+                Self::envoy_with(document, upstream, &module, workers, vec![cluster], &[])
             }
             Host::Serve => Self::serve(document, upstream, &module, &[format!("--cluster=keys=http://{keys}")]),
         }
@@ -89,6 +97,7 @@ impl Proxy {
         module: &Path,
         workers: u32,
         more_clusters: Vec<Value>,
+        filters_in_front: &[Value],
     ) -> Result<Self> {
         const LISTENER: &str = "/static_resources/listeners/0";
         const MANAGER: &str = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
@@ -108,6 +117,8 @@ impl Proxy {
         }
         let clusters = sidecar.pointer_mut("/static_resources/clusters").and_then(Value::as_array_mut);
         clusters.context("no clusters")?.extend(more_clusters);
+        let filters = sidecar.pointer_mut(&format!("{MANAGER}/http_filters")).and_then(Value::as_array_mut);
+        filters.context("no filters")?.splice(0..0, filters_in_front.iter().cloned());
         let running = Envoy::start(sidecar, workers)?;
         let listeners = running.listeners()?;
         let address = *listeners.values().next().context("Envoy has no listener")?;
