@@ -105,7 +105,7 @@ fn stateless_requests_through_serve() -> Result<()> {
 fn replay_checks(revision: &str) -> Result<()> {
     let keys = json!([{"id": "k1", "secret": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]);
     let replay = json!({
-        "sessions": {"keys": keys},
+        "sessions": {"keys": keys, "event_ids": true},
         "request_ids": {},
         "request_state": {"keys": keys},
         "idempotency": {},

@@ -4,7 +4,7 @@ use meshward_tests::clients::{CLIENTS, Mode, Server};
 use meshward_tests::proxy::{Host, Proxy};
 use serde_json::{Value, json};
 
-use super::{all_features, both, comparable, each, of};
+use super::{both, comparable, each, features_held, of};
 
 fn searching() -> Value {
     json!({
@@ -61,13 +61,7 @@ fn every_feature_is_what_it_was() {
     let server = Server::python().unwrap();
     let proxy = Proxy::start(Host::Envoy, &searching(), server.address()).unwrap();
     each(CLIENTS, |client| {
-        let steps = |key: &str| {
-            let mut steps = all_features(client, &server, key);
-            let large = steps.as_array_mut().unwrap().iter_mut().find(|step| step["call"] == "get_large").unwrap();
-            large["arguments"]["lines"] = json!(12_000);
-            steps
-        };
-        let (direct, proxied) = both(client, &server, &proxy, steps);
+        let (direct, proxied) = both(client, &server, &proxy, |key| features_held(client, &server, key));
         assert_eq!(proxied, direct, "{client:?}");
         let leak = json!([{"call": "get_small", "arguments": {"text": secret()}}]);
         let lines = client.run(proxy.address(), &leak).unwrap();
