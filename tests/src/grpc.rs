@@ -5,7 +5,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use host_harness::Verbatim;
 use hyper::body::Incoming;
 use hyper::server::conn::http2;
 use hyper::service::service_fn;
@@ -13,6 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use tokio::net::TcpListener;
 use tonic::server::{Grpc, UnaryService};
 use tonic::{Request, Response, Status};
+
+use crate::Verbatim;
 
 /// What answers a message. One that never does never ends.
 pub type Handler = Arc<dyn Fn(Bytes) -> Answer + Send + Sync>;

@@ -15,3 +15,6 @@ pub mod proxy;
 pub mod raw;
 pub mod scrape;
 pub mod tracing;
+
+// `grpc` is a file of the service of `tests/limitador` too, which has the codec elsewhere.
+use host_harness::Verbatim;

@@ -16,8 +16,13 @@ use limitador::{AsyncRateLimiter, AsyncRateLimiterBuilder};
 use prost::Message;
 use tonic::Status;
 
+// Files of the workspace, to which this package does not belong.
+#[path = "../../../host-harness/src/grpc.rs"]
+mod codec;
 #[path = "../../src/grpc.rs"]
 mod grpc;
+
+use codec::Verbatim;
 
 #[derive(Debug, Parser)]
 struct Args {
