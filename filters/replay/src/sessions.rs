@@ -108,21 +108,8 @@ struct SessionsExchange {
 impl SessionsExchange {
     /// The session that the head names.
     fn session(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
-        let mut presented = head.taken_for(SESSION);
-        let Some((name, first)) = presented.next() else { return Ok(()) };
-        let shared = Rc::clone(&self.shared);
-        let (session, opened) = match id(first) {
-            // A name with `_` would reach the server beside the one that is set here.
-            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
-                open(&shared.keys, first, Kind::Session, self.caller(&*scope.host, scope.headers))
-            }
-            _ => (None, Err(Broken::Unknown)),
-        };
-        // Of another caller's too: it goes no further, and the record says which session it is about.
-        if let Some(session) = session {
-            scope.edit_request_head(HeaderEdit::Set(SESSION, session.as_bytes().to_vec()));
-            session.clone_into(&mut self.session);
-        }
+        let (session, opened) = self.unseal(SESSION, Kind::Session, head, scope);
+        self.session = session;
         opened.map_err(|broken| match broken {
             Broken::Unknown => Reason::SessionUnknown,
             Broken::Forged => Reason::SessionForged,
@@ -132,24 +119,38 @@ impl SessionsExchange {
 
     /// The event behind which the head wants a stream to go on.
     fn event(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
-        let mut presented = head.taken_for(EVENT);
-        let Some((name, first)) = presented.next() else { return Ok(()) };
-        let (shared, session) = (Rc::clone(&self.shared), self.session.clone());
-        let (event, opened) = match id(first) {
-            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
-                let of = Kind::Event { session: &session };
-                open(&shared.keys, first, of, self.caller(&*scope.host, scope.headers))
-            }
-            _ => (None, Err(Broken::Unknown)),
-        };
-        if let Some(event) = event {
-            scope.edit_request_head(HeaderEdit::Set(EVENT, event.as_bytes().to_vec()));
-        }
+        let session = self.session.clone();
+        let (_, opened) = self.unseal(EVENT, Kind::Event { session: &session }, head, scope);
         opened.map_err(|broken| match broken {
             Broken::Unknown => Reason::EventIdUnknown,
             Broken::Forged => Reason::EventIdForged,
             Broken::Moved => Reason::EventIdMoved,
         })
+    }
+
+    /// The server's id that a field of the head has sealed, empty where it has none. The server gets it in place of what was presented.
+    fn unseal(
+        &mut self,
+        field: &'static str,
+        of: Kind<'_>,
+        head: Headers<'_>,
+        scope: &mut Scope<'_>,
+    ) -> (String, Result<(), Broken>) {
+        let mut presented = head.taken_for(field);
+        let Some((name, first)) = presented.next() else { return (String::new(), Ok(())) };
+        let shared = Rc::clone(&self.shared);
+        let (unsealed, opened) = match id(first) {
+            // A name with `_` would reach the server beside the one that is set here.
+            Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
+                open(&shared.keys, first, of, self.caller(&*scope.host, scope.headers))
+            }
+            _ => (None, Err(Broken::Unknown)),
+        };
+        // Of another caller's too: it goes no further, and the record says what it is about.
+        if let Some(unsealed) = unsealed {
+            scope.edit_request_head(HeaderEdit::Set(field, unsealed.as_bytes().to_vec()));
+        }
+        (unsealed.unwrap_or_default().to_owned(), opened)
     }
 
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
