@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use meshward_signatures::{Algorithm, Coverage, Request, Signer, SigningKey, Stamp, content_digest};
+use meshward_signatures::{Algorithm, SigningKey};
 use meshward_tests::documents;
 use meshward_tests::proxy::{Host, Proxy};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
+use crate::signing::signed;
 use crate::support::*;
 
 /// Who signs with a key that others can verify with.
@@ -37,24 +38,9 @@ impl Sender {
 
     /// Calls a tool.
     async fn call(&self, client: &mut Client) -> Answer {
-        let digest = content_digest(call_of("get").as_bytes());
-        let lines: [(&[u8], &[u8]); 4] = [
-            (b":method", b"POST"),
-            (b":authority", AUTHORITY.as_bytes()),
-            (b":path", b"/mcp"),
-            (b"content-digest", digest.as_bytes()),
-        ];
-        let signer = Signer {
-            label: "s".to_owned(),
-            key_id: self.id.to_owned(),
-            key: SigningKey::from_pem(Algorithm::Ed25519, &self.pem).unwrap(),
-            coverage: Coverage::with([]),
-            tag: None,
-        };
-        let stamp = Stamp { created: now() as u64, expires: None, nonce: None };
-        let signed = signer.sign(&Request::new(&lines), stamp, true).unwrap();
-        let headers =
-            [("content-digest", digest.as_str()), ("signature-input", &signed.input), ("signature", &signed.signature)];
+        let key = SigningKey::from_pem(Algorithm::Ed25519, &self.pem).unwrap();
+        let fields = signed((self.id, key), &[], &call_of("get"), None);
+        let headers: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         client.call("get", &headers).await
     }
 }

@@ -13,4 +13,5 @@ mod key_sets;
 mod nonces;
 mod secrets;
 mod service;
+mod signing;
 mod support;

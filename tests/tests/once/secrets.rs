@@ -10,12 +10,13 @@ use http::Request as HttpRequest;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use meshward_signatures::{Coverage, Request, Signer, SigningKey, Stamp, content_digest};
+use meshward_signatures::SigningKey;
 use meshward_tests::envoy::{self, Envoy};
 use rcgen::{KeyPair, PKCS_ED25519};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
+use crate::signing;
 use crate::support::*;
 
 /// A key in the letters in which somebody could write it down.
@@ -85,27 +86,9 @@ fn usual(more: &[(&str, &str)]) -> Vec<(String, String)> {
 
 /// The fields of a request that is signed with a shared key.
 fn signed(key: &[u8], more: &[(&str, &str)], body: &str) -> Vec<(String, String)> {
-    let digest = content_digest(body.as_bytes());
-    let mut headers = usual(more);
-    headers.push(("content-digest".to_owned(), digest));
-    let lines = [(":method", "POST"), (":authority", AUTHORITY), (":path", "/mcp")];
-    let lines: Vec<(&[u8], &[u8])> = lines
-        .iter()
-        .map(|(name, value)| (name.as_bytes(), value.as_bytes()))
-        .chain(headers.iter().map(|(name, value)| (name.as_bytes(), value.as_bytes())))
-        .collect();
-    let signer = Signer {
-        label: "s".to_owned(),
-        key_id: "shared".to_owned(),
-        key: SigningKey::hmac(key).unwrap(),
-        coverage: Coverage::with([]),
-        tag: None,
-    };
-    let stamp = Stamp { created: now() as u64, expires: None, nonce: None };
-    let made = signer.sign(&Request::new(&lines), stamp, true).unwrap();
-    headers.push(("signature-input".to_owned(), made.input));
-    headers.push(("signature".to_owned(), made.signature));
-    headers
+    let usual = usual(more);
+    let usual: Vec<_> = usual.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    signing::signed(("shared", SigningKey::hmac(key).unwrap()), &usual, body, None)
 }
 
 /// A configuration with keys of all kinds, from the environment and its own.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use meshward_signatures::{Coverage, Request, Signer, SigningKey, Stamp, content_digest};
+use meshward_signatures::SigningKey;
 use meshward_tests::limitador::{free_port, limitador, redis};
 use meshward_tests::proxy::Proxy;
 use serde_json::{Value, json};
 
+use crate::signing::signed;
 use crate::support::*;
 
 /// How long a call may take: the service's 200 ms, and what a busy machine takes.
@@ -80,24 +81,8 @@ const SECRET: &str = "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE=";
 const SECRET_BYTES: &[u8] = b"01234567890123456789012345678901";
 
 /// The fields of a call that is signed now, with a nonce.
-fn signed(tool: &str, nonce: &str) -> Vec<(&'static str, String)> {
-    let digest = content_digest(call_of(tool).as_bytes());
-    let lines: [(&[u8], &[u8]); 4] = [
-        (b":method", b"POST"),
-        (b":authority", AUTHORITY.as_bytes()),
-        (b":path", b"/mcp"),
-        (b"content-digest", digest.as_bytes()),
-    ];
-    let signer = Signer {
-        label: "s".to_owned(),
-        key_id: "client".to_owned(),
-        key: SigningKey::hmac(SECRET_BYTES).unwrap(),
-        coverage: Coverage::with([]),
-        tag: None,
-    };
-    let stamp = Stamp { created: now() as u64, expires: None, nonce: Some(nonce) };
-    let signed = signer.sign(&Request::new(&lines), stamp, true).unwrap();
-    vec![("content-digest", digest), ("signature-input", signed.input), ("signature", signed.signature)]
+fn signed_once(nonce: &str) -> Vec<(String, String)> {
+    signed(("client", SigningKey::hmac(SECRET_BYTES).unwrap()), &[], &call_of("get"), Some(nonce))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -112,14 +97,14 @@ async fn a_signature_passes_one_of_two_proxies() {
     }));
     let begin = || envoy_with(&document, &server, 2, Some(address));
     let (one, other) = (begin(), begin());
-    let send = async |to: &Proxy, tool: &str, fields: &[(&str, String)]| {
-        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_str())).collect();
+    let send = async |to: &Proxy, tool: &str, fields: &[(String, String)]| {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let sent = async { Client::connect(to.address()).await.call(tool, &fields).await };
         tokio::time::timeout(BOUND, sent).await.unwrap()
     };
     let reused = Answer::refused(200, "nonce_reused");
     for number in 0..50 {
-        let fields = signed("get", &format!("signed-{number}"));
+        let fields = signed_once(&format!("signed-{number}"));
         let (first, second) = if number % 2 == 0 { (&one, &other) } else { (&other, &one) };
         // What was not signed uses no nonce.
         assert_eq!(send(first, "set", &fields).await, Answer::refused(401, "signature_invalid"));
@@ -127,7 +112,7 @@ async fn a_signature_passes_one_of_two_proxies() {
         assert_eq!(send(second, "get", &fields).await, reused, "on another proxy");
         assert_eq!(send(first, "get", &fields).await, reused, "on the same");
     }
-    let fields = signed("get", "signed-0");
+    let fields = signed_once("signed-0");
     drop(one);
     let one = begin();
     assert_eq!(send(&one, "get", &fields).await, reused, "after a restart, signed anew with a nonce that was used");
