@@ -92,6 +92,13 @@ pub trait StageExchange {
         self.request(call, scope)
     }
 
+    /// Decides a request that has no message (GET, DELETE, OPTIONS), once all stages have let its head pass; it waits at its
+    /// head, and may be edited. `answer`: how the call ended that this stage asked for. The answer to what is refused is that of
+    /// [`HeadVerdict::Refuse`].
+    fn request_without_message(&mut self, _answer: Option<&CalloutOutcome>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
+    }
+
     /// Sees a request that all stages let pass, with its body as it goes on (empty: it has none), and may still edit its header
     /// fields: without header hold only those of a request without a body.
     fn request_leaves(&mut self, _: &[u8], _: &mut Scope<'_>) {}
@@ -192,8 +199,8 @@ impl<'a> Scope<'a> {
         Self { host, splices, headers, trace_id, editable, effects, remarks }
     }
 
-    /// Whether the request's header fields can still be edited: in [`StageExchange::request_head`], and with header hold
-    /// until the request is decided.
+    /// Whether the request's header fields can still be edited: in [`StageExchange::request_head`] and
+    /// [`StageExchange::request_without_message`], and with header hold until the request is decided.
     #[must_use]
     pub const fn can_edit_request_head(&self) -> bool {
         matches!(self.editable, Editable::RequestHead)
@@ -309,7 +316,7 @@ pub enum Verdict {
     Observe(Decision),
     /// It is refused.
     Refuse(Decision),
-    /// Another service must be asked first.
+    /// Another service must be asked first: the request waits.
     Ask(Callout),
 }
 
@@ -322,6 +329,16 @@ pub enum HeadVerdict {
     Observe(Decision),
     /// It is refused, before any message is read: the answer is an error in the reason's own words, without an id.
     Refuse(Decision),
+}
+
+impl From<HeadVerdict> for Verdict {
+    fn from(verdict: HeadVerdict) -> Self {
+        match verdict {
+            HeadVerdict::Pass => Self::Pass,
+            HeadVerdict::Observe(decision) => Self::Observe(decision),
+            HeadVerdict::Refuse(decision) => Self::Refuse(decision),
+        }
+    }
 }
 
 /// Why and how a stage refuses.

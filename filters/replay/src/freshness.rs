@@ -87,7 +87,7 @@ impl Stage for FreshnessStage {
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
-        Box::new(FreshnessExchange { shared: Rc::clone(&self.shared), checked: false })
+        Box::new(FreshnessExchange { shared: Rc::clone(&self.shared), lacks_message: false, checked: false })
     }
 }
 
@@ -136,11 +136,7 @@ impl Shared {
         }
         let Some(nonce) = nonce else { return Ok(None) };
         let scope = [SCOPE, &self.owners.owner(host, headers)].concat();
-        match message {
-            Some(_) => self.nonces.accept_everywhere(host, &scope, nonce.as_bytes(), window),
-            // What has no message cannot wait for an answer.
-            None => self.nonces.accept(host, &scope, nonce.as_bytes(), window).map(|()| None),
-        }
+        self.nonces.accept_everywhere(host, &scope, nonce.as_bytes(), window)
     }
 }
 
@@ -187,11 +183,24 @@ fn nanoseconds(text: &str) -> Option<u64> {
 #[derive(Debug)]
 struct FreshnessExchange {
     shared: Rc<Shared>,
+    /// A GET or DELETE: its head is all there is.
+    lacks_message: bool,
     /// The header fields were looked at, which speak for all messages.
     checked: bool,
 }
 
 impl FreshnessExchange {
+    fn check(&self, message: Option<&Message<'_>>, scope: &Scope<'_>) -> Verdict {
+        match self.shared.check(message, scope.headers, &*scope.host) {
+            Ok(Some(callout)) => Verdict::Ask(callout),
+            checked => self.verdict(checked.map(drop)),
+        }
+    }
+
+    fn answered(&self, ended: &CalloutOutcome) -> Verdict {
+        self.verdict(self.shared.nonces.answered(ended))
+    }
+
     fn verdict(&self, checked: Result<(), Reason>) -> Verdict {
         match (checked.map_err(Decision::new), self.shared.mode) {
             (Ok(()), _) => Verdict::Pass,
@@ -202,17 +211,17 @@ impl FreshnessExchange {
 }
 
 impl StageExchange for FreshnessExchange {
-    fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
-        // A POST is checked with its message, so that the error has its id; a browser's OPTIONS says nothing of its own.
-        let has_no_message = matches!(head.first(":method"), Some(b"GET" | b"DELETE"));
-        if !has_no_message || !self.shared.speaks_in_headers() {
-            return HeadVerdict::Pass;
-        }
-        let checked = self.shared.check(None, scope.headers, &*scope.host);
-        match (checked.map_err(Decision::new), self.shared.mode) {
-            (Ok(_), _) => HeadVerdict::Pass,
-            (Err(decision), Mode::Enforce) => HeadVerdict::Refuse(decision),
-            (Err(decision), Mode::Observe) => HeadVerdict::Observe(decision),
+    fn request_head(&mut self, head: Headers<'_>, _: &mut Scope<'_>) -> HeadVerdict {
+        // A browser's OPTIONS says nothing of its own.
+        self.lacks_message = matches!(head.first(":method"), Some(b"GET" | b"DELETE"));
+        HeadVerdict::Pass
+    }
+
+    fn request_without_message(&mut self, answer: Option<&CalloutOutcome>, scope: &mut Scope<'_>) -> Verdict {
+        match answer {
+            Some(ended) => self.answered(ended),
+            None if self.lacks_message && self.shared.speaks_in_headers() => self.check(None, scope),
+            None => Verdict::Pass,
         }
     }
 
@@ -224,15 +233,11 @@ impl StageExchange for FreshnessExchange {
             return Verdict::Pass;
         }
         self.checked = in_headers;
-        let checked = self.shared.check(Some(call.message), scope.headers, &*scope.host);
-        match checked {
-            Ok(Some(callout)) => Verdict::Ask(callout),
-            checked => self.verdict(checked.map(|_| ())),
-        }
+        self.check(Some(call.message), scope)
     }
 
     fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        self.verdict(self.shared.nonces.answered(ended))
+        self.answered(ended)
     }
 }
 

@@ -96,6 +96,11 @@ pub(super) fn issuer() -> Result<Value> {
     Key::new(ISSUER)?.jwk()
 }
 
+/// The thumbprint of the key that tokens are bound to.
+pub(super) fn holder() -> Result<String> {
+    Key::new(HOLDER)?.thumbprint()
+}
+
 /// What of an object is another.
 fn with(mut object: Value, others: &Map<String, Value>) -> Value {
     if let Value::Object(members) = &mut object {

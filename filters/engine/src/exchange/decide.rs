@@ -10,7 +10,7 @@ use meshward_wire::splice::Splices;
 
 use super::establish::{Flaw, establish};
 use super::observation::Observation;
-use super::request::RequestState;
+use super::waiting::Awaiting;
 use super::{Exchange, Pipeline};
 use crate::callout::{Callout, CalloutOutcome};
 use crate::effect::{Effect, Effects, HeaderEdit};
@@ -21,21 +21,9 @@ use crate::settings::Batches;
 use crate::stage::{Asked, Call, Decision, Editable, Lent, Refusal, Scope, StageExchange, Target, Verdict};
 use crate::trace::TraceId;
 
-/// A request that waits for another service.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    /// The body, kept because the host's is only at hand while it is handed in. Read again when the answer is there.
-    body: Vec<u8>,
-    at: Position,
-    splices: Splices,
-    callout: u32,
-    /// In nanoseconds of [`Host::now`].
-    deadline: u64,
-}
-
 /// The next stage to ask, and about which message.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Position {
+pub(super) struct Position {
     message: usize,
     stage: usize,
 }
@@ -49,37 +37,7 @@ impl Exchange {
         self.decide_from(body, Position::default(), None, Splices::default(), host, effects);
     }
 
-    pub(super) fn callout_result(
-        &mut self,
-        id: u32,
-        outcome: CalloutOutcome,
-        host: &mut dyn Host,
-        effects: &mut Effects,
-    ) {
-        match std::mem::replace(&mut self.request, RequestState::Replied) {
-            RequestState::Waiting(waiting) if waiting.callout == id => {
-                let Waiting { body, at, splices, .. } = *waiting;
-                self.decide_from(&body, at, Some(outcome), splices, host, effects);
-            }
-            // An answer that came too late, or to an exchange that is over: nothing goes on because of it.
-            other => {
-                self.request = other;
-                effects.hold();
-            }
-        }
-    }
-
-    pub(super) fn tick(&mut self, host: &mut dyn Host, effects: &mut Effects) {
-        match &self.request {
-            RequestState::Waiting(waiting) if waiting.deadline <= host.now() => {
-                let id = waiting.callout;
-                self.callout_result(id, CalloutOutcome::Failed, host, effects);
-            }
-            _ => effects.hold(),
-        }
-    }
-
-    fn decide_from(
+    pub(super) fn decide_from(
         &mut self,
         body: &[u8],
         from: Position,
@@ -137,19 +95,8 @@ impl Exchange {
         match asked {
             Reply::Allow => self.allow(body, &splices, host, effects),
             Reply::Refuse(refused) => self.refuse_messages(messages, &refused, batch, effects),
-            Reply::Wait(at, mut callout) => {
-                callout.id = self.next_callout;
-                self.next_callout = self.next_callout.wrapping_add(1);
-                let deadline = host.now().saturating_add(u64::from(callout.timeout_ms).saturating_mul(1_000_000));
-                self.request = RequestState::Waiting(Box::new(Waiting {
-                    body: body.to_vec(),
-                    at,
-                    splices,
-                    callout: callout.id,
-                    deadline,
-                }));
-                effects.push(Effect::Callout(callout));
-                effects.hold();
+            Reply::Wait(at, callout) => {
+                self.wait(callout, Awaiting::Messages { body: body.to_vec(), at, splices }, host, effects);
             }
         }
     }

@@ -1,10 +1,14 @@
-//! The machine itself: which input means what in which state. The two directions have a file each.
+//! The machine itself: which input means what in which state. The two directions have a file each; the request's decisions, with and without
+//! a message, others.
 
 mod decide;
 mod establish;
 mod observation;
+mod parts;
 mod request;
 mod response;
+mod waiting;
+mod without_message;
 
 use std::cell::Cell;
 use std::rc::Rc;

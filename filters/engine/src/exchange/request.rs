@@ -5,19 +5,16 @@ use std::rc::Rc;
 
 use meshward_wire::mirrored::Mirrored;
 use meshward_wire::refusal::{self, Reason};
-use meshward_wire::revision::{self, VersionHeader};
-use meshward_wire::splice::Splices;
 
-use super::decide::Waiting;
 use super::observation::Observation;
+use super::waiting::Waiting;
 use super::{Exchange, Outcome};
 use crate::effect::{Effect, Effects, HeaderEdit, Reply};
 use crate::endpoint::PathKind;
 use crate::headers::{Headers, KeptHeaders, is_called};
 use crate::host::Host;
 use crate::media::{self, Media};
-use crate::report::Phase;
-use crate::stage::{Editable, HeadVerdict, Lent, Reads, Scope, StageExchange};
+use crate::stage::{Editable, HeadVerdict, Reads, Scope, StageExchange};
 
 /// Where the request stands.
 #[derive(Debug)]
@@ -30,7 +27,7 @@ pub(super) enum RequestState {
     Body,
     /// The method has no body in MCP, but the end has not come: whatever comes must be empty.
     NoBody,
-    /// Complete; another service was asked.
+    /// Another service was asked: about a body that is complete, or about the head of what has none.
     Waiting(Box<Waiting>),
     /// Answered here, or over.
     Replied,
@@ -83,7 +80,7 @@ impl<'a> Head<'a> {
         head
     }
 
-    fn declared_length(&self) -> Option<usize> {
+    pub(super) fn declared_length(&self) -> Option<usize> {
         std::str::from_utf8(self.content_length?.trim_ascii()).ok()?.parse().ok()
     }
 }
@@ -145,7 +142,7 @@ impl Exchange {
         }
         match head.method {
             b"POST" => self.post(headers, &head, end_of_stream, host, effects),
-            b"GET" | b"DELETE" | b"OPTIONS" => self.without_body(headers, &head, end_of_stream, host, effects),
+            b"GET" | b"DELETE" | b"OPTIONS" => self.without_message(headers, &head, end_of_stream, host, effects),
             _ => self.refuse(Reason::MethodNotAllowed, effects),
         }
     }
@@ -191,7 +188,7 @@ impl Exchange {
     }
 
     /// Keeps what the body phase, or the response's, wants of the head.
-    fn keep(&mut self, headers: Headers<'_>, head: &Head<'_>) {
+    pub(super) fn keep(&mut self, headers: Headers<'_>, head: &Head<'_>) {
         let mut kept = KeptHeaders::new();
         kept.push(b":path", head.path);
         kept.push(b":authority", head.authority);
@@ -205,62 +202,16 @@ impl Exchange {
     }
 
     /// Begins the stages' parts, and asks them about the head.
-    fn open(&mut self, headers: Headers<'_>, host: &mut dyn Host, effects: &mut Effects) -> Result<(), Reason> {
+    pub(super) fn open(
+        &mut self,
+        headers: Headers<'_>,
+        host: &mut dyn Host,
+        effects: &mut Effects,
+    ) -> Result<(), Reason> {
         self.parts = self.pipeline.open();
         self.edits_response_head = self.pipeline.edits_response_heads;
         let asked = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| part.request_head(headers, scope);
         self.ask_parts(asked, Editable::RequestHead, host, effects)
-    }
-
-    /// Asks the stages about what is no message: the head, or the body as a whole.
-    pub(super) fn ask_parts(
-        &mut self,
-        mut ask: impl FnMut(&mut dyn StageExchange, &mut Scope<'_>) -> HeadVerdict,
-        editable: Editable,
-        host: &mut dyn Host,
-        effects: &mut Effects,
-    ) -> Result<(), Reason> {
-        let pipeline = Rc::clone(&self.pipeline);
-        let mut parts = std::mem::take(&mut self.parts);
-        let mut refused = Ok(());
-        let mut no_edits = Splices::default();
-        for (stage, part) in pipeline.stages.iter().zip(&mut parts) {
-            let kept = Rc::clone(&self.headers);
-            let edited_before = effects.list.len();
-            let lent = Lent {
-                host: &mut *host,
-                splices: &mut no_edits,
-                headers: &kept,
-                trace_id: &mut self.trace_id,
-                editable,
-                remarks: self.observation.as_deref_mut().map(|observation| &mut observation.remarks),
-            };
-            let verdict = ask(&mut **part, &mut Scope::new(lent, effects));
-            for effect in effects.list.iter().skip(edited_before) {
-                if let Effect::RequestHeader(edit) = effect {
-                    self.keep_edit(edit);
-                }
-            }
-            if !matches!(verdict, HeadVerdict::Refuse(_)) {
-                effects.reply_headers.clear();
-            }
-            let (decision, shadow) = match verdict {
-                HeadVerdict::Pass => continue,
-                HeadVerdict::Observe(decision) => (decision, true),
-                HeadVerdict::Refuse(decision) => (decision, false),
-            };
-            if let Some(observation) = &mut self.observation {
-                observation.remarks.ruled(stage.name(), Phase::Request, Some((&decision, shadow)));
-            }
-            Self::note_decision(effects, stage.name(), &decision, shadow);
-            if !shadow {
-                effects.reply_headers.extend(decision.retry_after.map(|after| ("retry-after", after.to_string())));
-                refused = Err(decision.reason);
-                break;
-            }
-        }
-        self.parts = parts;
-        refused
     }
 
     /// Tells the stages that the request goes on, and with which body.
@@ -297,49 +248,15 @@ impl Exchange {
         self.reply(reason, reason.http_status(), body, effects);
     }
 
-    /// GET opens a stream, DELETE ends a session, OPTIONS asks for permission: none of them has a body.
-    fn without_body(
-        &mut self,
-        headers: Headers<'_>,
-        head: &Head<'_>,
-        end_of_stream: bool,
-        host: &mut dyn Host,
-        effects: &mut Effects,
-    ) {
-        if head.declared_length().is_some_and(|length| length > 0) {
-            return self.refuse(Reason::BodyNotAllowed, effects);
-        }
-        if let VersionHeader::Known(revision) = VersionHeader::read(headers.all(revision::HEADER))
-            && !self.pipeline.settings.permits_revision(revision)
-        {
-            return self.refuse(Reason::UnsupportedProtocolVersion, effects);
-        }
-        self.keep(headers, head);
-        if let Err(reason) = self.open(headers, host, effects) {
-            return self.refuse_head(reason, effects);
-        }
-        if head.method == b"GET" {
-            self.opens_stream = true;
-            self.reads = self.reads_now();
-            self.ask_for_readable_response(head, effects);
-        }
-        if end_of_stream {
-            self.leave(&[], Editable::RequestHead, host, effects);
-        } else {
-            self.request = RequestState::NoBody;
-            self.hold_headers(effects);
-        }
-    }
-
     /// A response that may have to be read must not come compressed.
-    fn ask_for_readable_response(&self, head: &Head<'_>, effects: &mut Effects) {
+    pub(super) fn ask_for_readable_response(&self, head: &Head<'_>, effects: &mut Effects) {
         if self.reads != Reads::Nothing && head.accepts_encoding {
             effects.push(Effect::RequestHeader(HeaderEdit::Remove("accept-encoding")));
         }
     }
 
     /// Lets the head wait for the decision, where the host can.
-    fn hold_headers(&self, effects: &mut Effects) {
+    pub(super) fn hold_headers(&self, effects: &mut Effects) {
         if self.pipeline.settings.header_hold {
             effects.hold();
         }
@@ -355,6 +272,7 @@ impl Exchange {
             }
             RequestState::NoBody if buffered > 0 => self.refuse(Reason::BodyNotAllowed, effects),
             RequestState::Passing => {}
+            RequestState::Waiting(_) => self.body_while_waiting(buffered, false, effects),
             _ => effects.hold(),
         }
     }
@@ -369,8 +287,9 @@ impl Exchange {
             RequestState::NoBody if body.is_empty() => self.leave(&[], self.editable_with_body(), host, effects),
             RequestState::NoBody => self.refuse(Reason::BodyNotAllowed, effects),
             RequestState::Passing => {}
-            // A body without a head, after a reply, or twice: nothing to let through.
-            RequestState::Start | RequestState::Waiting(_) | RequestState::Replied => effects.hold(),
+            RequestState::Waiting(_) => self.body_while_waiting(body.len(), true, effects),
+            // A body without a head, or after a reply: nothing to let through.
+            RequestState::Start | RequestState::Replied => effects.hold(),
         }
     }
 

@@ -14,3 +14,4 @@ mod report;
 mod request;
 mod response;
 mod support;
+mod without_message;

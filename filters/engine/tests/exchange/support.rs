@@ -19,8 +19,8 @@ impl Host for TestHost {
     }
 }
 
-/// Tools decide by their name: `deny`, `observe`, `ask`, `edit`; anything else passes. Results are judged by a word in
-/// them: `replace`, `drop`, `refuse` or `edit`.
+/// Tools decide by their name: `deny`, `observe`, `ask`, `edit`; anything else passes. So does `x-kept` on a request without a message.
+/// Results are judged by a word in them: `replace`, `drop`, `refuse` or `edit`.
 #[derive(Debug)]
 pub struct TestStage;
 
@@ -81,12 +81,7 @@ impl StageExchange for TestExchange {
             }
             "hide" => Verdict::Refuse(Decision { refusal: Refusal::Unknown, ..decision }),
             "observe" => Verdict::Observe(decision),
-            "ask" => Verdict::Ask(Callout {
-                id: 0,
-                cluster: "judge".into(),
-                request: CalloutRequest::Http { headers: vec![(":method".into(), "GET".into())], body: Vec::new() },
-                timeout_ms: 5,
-            }),
+            "ask" => Verdict::Ask(question()),
             "ask-by-grpc" => Verdict::Ask(Callout {
                 id: 0,
                 cluster: "judge".into(),
@@ -108,10 +103,22 @@ impl StageExchange for TestExchange {
     }
 
     fn resumed(&mut self, _: &Call<'_>, outcome: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
-        match outcome {
-            CalloutOutcome::Answered { status: 200, .. } => Verdict::Pass,
-            CalloutOutcome::Grpc { status: 0, message } if *message == [1] => Verdict::Pass,
-            _ => Verdict::Refuse(Decision::new(Reason::InternalError)),
+        answered(outcome)
+    }
+
+    fn request_without_message(&mut self, answer: Option<&CalloutOutcome>, scope: &mut Scope<'_>) -> Verdict {
+        assert!(scope.can_edit_request_head());
+        let word = scope.headers.text("x-kept");
+        assert!(answer.is_none() || word.as_deref() == Some("ask"), "only who asks is answered");
+        match (answer, word.as_deref()) {
+            (Some(outcome), _) => {
+                scope.edit_request_head(HeaderEdit::Set("x-answered", b"1".to_vec()));
+                answered(outcome)
+            }
+            (None, Some("deny")) => Verdict::Refuse(Decision::new(Reason::Denied)),
+            (None, Some("observe")) => Verdict::Observe(Decision::new(Reason::Denied)),
+            (None, Some("ask")) => Verdict::Ask(question()),
+            (None, _) => Verdict::Pass,
         }
     }
 
@@ -138,6 +145,19 @@ impl StageExchange for TestExchange {
             }
             Answer::Pass
         }
+    }
+}
+
+fn question() -> Callout {
+    let request = CalloutRequest::Http { headers: vec![(":method".into(), "GET".into())], body: Vec::new() };
+    Callout { id: 0, cluster: "judge".into(), request, timeout_ms: 5 }
+}
+
+fn answered(outcome: &CalloutOutcome) -> Verdict {
+    match outcome {
+        CalloutOutcome::Answered { status: 200, .. } => Verdict::Pass,
+        CalloutOutcome::Grpc { status: 0, message } if *message == [1] => Verdict::Pass,
+        _ => Verdict::Refuse(Decision::new(Reason::InternalError)),
     }
 }
 
@@ -215,6 +235,40 @@ impl EndingStage {
     /// Opened, and ended.
     pub fn counts(&self) -> [u32; 2] {
         [self.0[0].get(), self.0[1].get()]
+    }
+}
+
+/// Counts how often it is asked about a head, and then about a request without a message.
+#[derive(Debug, Clone, Default)]
+pub struct TurnStage(pub Rc<[Cell<u32>; 2]>);
+
+impl TurnStage {
+    pub fn counts(&self) -> [u32; 2] {
+        [self.0[0].get(), self.0[1].get()]
+    }
+}
+
+impl Stage for TurnStage {
+    fn name(&self) -> &'static str {
+        "turn"
+    }
+    fn open(&self) -> Box<dyn StageExchange> {
+        Box::new(self.clone())
+    }
+}
+
+impl StageExchange for TurnStage {
+    fn request_head(&mut self, _: Headers<'_>, _: &mut Scope<'_>) -> HeadVerdict {
+        self.0[0].set(self.0[0].get() + 1);
+        HeadVerdict::Pass
+    }
+    fn request_without_message(&mut self, answer: Option<&CalloutOutcome>, _: &mut Scope<'_>) -> Verdict {
+        assert_eq!(answer, None);
+        self.0[1].set(self.0[1].get() + 1);
+        Verdict::Pass
+    }
+    fn request(&mut self, _: &Call<'_>, _: &mut Scope<'_>) -> Verdict {
+        Verdict::Pass
     }
 }
 

@@ -1,7 +1,8 @@
 //! The stage: who sends an access token has the key that it is bound to.
 //!
-//! All is checked at the head, but for the proof's `jti`: it is used when the first message is decided, since only a message can wait
-//! for who counts for all proxies. What a token is bound to is the word of whoever verified it, never the token's own.
+//! All is checked at the head, but for the proof's `jti`: it is used when the first message is decided, or the head of what has no
+//! message, which can wait for who counts for all proxies. What a token is bound to is the word of whoever verified it, never the token's
+//! own.
 
 use std::fmt;
 use std::rc::Rc;
@@ -234,13 +235,22 @@ impl DpopExchange {
         let shared = Rc::clone(&self.shared);
         let Some(held) = shared.check(head, method, scope)? else { return Ok(()) };
         self.next_nonce = shared.check_nonce(&held.proof, scope.host.now() / SECOND)?;
-        if method == b"POST" {
-            self.held = Some(held);
-            return Ok(());
+        self.held = Some(held);
+        Ok(())
+    }
+
+    fn use_proof(&mut self, scope: &mut Scope<'_>) -> Verdict {
+        let Some(held) = self.held.take() else { return Verdict::Pass };
+        let window = self.shared.window(&held.proof);
+        let id = held.proof.id.as_bytes();
+        match self.shared.nonces.accept_everywhere(&*scope.host, &held.scope(), id, window) {
+            Ok(Some(callout)) => Verdict::Ask(callout),
+            used => self.shared.verdict(used.map(drop), scope),
         }
-        // What has no message cannot wait for an answer.
-        let (scoped, window) = (held.scope(), shared.window(&held.proof));
-        shared.nonces.accept(&*scope.host, &scoped, held.proof.id.as_bytes(), window).map_err(again)
+    }
+
+    fn answered(&self, ended: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
+        self.shared.verdict(self.shared.nonces.answered(ended), scope)
     }
 }
 
@@ -256,19 +266,20 @@ impl StageExchange for DpopExchange {
         self.shared.judge(checked, given, scope)
     }
 
-    fn request(&mut self, _: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
-        // A proof is that of a whole request: the first message speaks for all of a batch.
-        let Some(held) = self.held.take() else { return Verdict::Pass };
-        let window = self.shared.window(&held.proof);
-        let id = held.proof.id.as_bytes();
-        match self.shared.nonces.accept_everywhere(&*scope.host, &held.scope(), id, window) {
-            Ok(Some(callout)) => Verdict::Ask(callout),
-            used => self.shared.verdict(used.map(drop), scope),
+    fn request_without_message(&mut self, answer: Option<&CalloutOutcome>, scope: &mut Scope<'_>) -> Verdict {
+        match answer {
+            Some(ended) => self.answered(ended, scope),
+            None => self.use_proof(scope),
         }
     }
 
+    fn request(&mut self, _: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        // A proof is that of a whole request: the first message speaks for all of a batch.
+        self.use_proof(scope)
+    }
+
     fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, scope: &mut Scope<'_>) -> Verdict {
-        self.shared.verdict(self.shared.nonces.answered(ended), scope)
+        self.answered(ended, scope)
     }
 
     fn edit_response_head(&mut self, _: Headers<'_>, scope: &mut Scope<'_>) {

@@ -110,11 +110,8 @@ impl Nonces {
         self.memory.start(host);
     }
 
-    /// Uses a nonce. `scope`: within what it must be unlike all others, such as the key that signed it.
-    ///
-    /// # Errors
-    /// Why the message that has it is refused.
-    pub fn accept(&self, host: &dyn Host, scope: &[u8], nonce: &[u8], window: Window) -> Result<(), Reason> {
+    /// Uses a nonce as far as this proxy knows.
+    fn accept(&self, host: &dyn Host, scope: &[u8], nonce: &[u8], window: Window) -> Result<(), Reason> {
         let allowed = match self.enter(host, scope, nonce, window) {
             Seen::First => return Ok(()),
             Seen::Again => return Err(Reason::NonceReused),
@@ -128,11 +125,11 @@ impl Nonces {
         }
     }
 
-    /// Likewise, everywhere: where a service counts for all proxies it has to be asked, and its answer given to
-    /// [`Nonces::answered`].
+    /// Uses a nonce, everywhere: where a service counts for all proxies it has to be asked, and its answer given to
+    /// [`Nonces::answered`]. `scope`: within what the nonce must be unlike all others, such as the key that signed it.
     ///
     /// # Errors
-    /// Why the message is refused, whatever the service would say.
+    /// Why the message that has it is refused, whatever the service would say.
     pub fn accept_everywhere(
         &self,
         host: &dyn Host,

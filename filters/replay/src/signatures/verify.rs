@@ -2,7 +2,7 @@
 //!
 //! The signature is checked at the head, over the fields as they came; its digest of the body when that is there. So what is not
 //! signed is refused before anything of it goes on, with or without header hold. Its nonce is used when the first message is
-//! decided, since only a message can wait for who counts nonces for all proxies; nothing goes on before every message is decided.
+//! decided, or the head of what has no message: those can wait for who counts nonces for all proxies, and nothing goes on before.
 
 use std::fmt;
 use std::rc::Rc;
@@ -196,13 +196,10 @@ impl StageExchange for VerifyExchange {
                 match request.combined("content-digest") {
                     Some(digest) if has_content => {
                         self.awaited = Some(Awaited { verified, digest, challenge: challenge() });
-                        return HeadVerdict::Pass;
                     }
-                    // What has no message cannot wait for an answer.
-                    _ => shared.nonce(&verified).map_or(Ok(()), |(nonces, once)| {
-                        nonces.accept(&*scope.host, &once.scope, once.nonce, once.window)
-                    }),
+                    _ => self.verified = Some(verified),
                 }
+                return HeadVerdict::Pass;
             }
         };
         shared.judge(outcome, &challenge(), scope)
@@ -222,8 +219,25 @@ impl StageExchange for VerifyExchange {
         self.shared.judge(outcome, &challenge, scope)
     }
 
+    fn request_without_message(&mut self, answer: Option<&CalloutOutcome>, scope: &mut Scope<'_>) -> Verdict {
+        match answer {
+            Some(ended) => self.answered(ended),
+            None => self.use_nonce(scope),
+        }
+    }
+
     fn request(&mut self, _: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
         // A signature is that of a whole request: the first message speaks for all of a batch, whatever kind it is.
+        self.use_nonce(scope)
+    }
+
+    fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+        self.answered(ended)
+    }
+}
+
+impl VerifyExchange {
+    fn use_nonce(&mut self, scope: &Scope<'_>) -> Verdict {
         let Some(verified) = self.verified.take() else { return Verdict::Pass };
         let Some((nonces, once)) = self.shared.nonce(&verified) else { return Verdict::Pass };
         match nonces.accept_everywhere(&*scope.host, &once.scope, once.nonce, once.window) {
@@ -232,7 +246,7 @@ impl StageExchange for VerifyExchange {
         }
     }
 
-    fn resumed(&mut self, _: &Call<'_>, ended: &CalloutOutcome, _: &mut Scope<'_>) -> Verdict {
+    fn answered(&self, ended: &CalloutOutcome) -> Verdict {
         let used = self.shared.nonces.as_deref().map_or(Ok(()), |nonces| nonces.answered(ended));
         self.shared.verdict(used)
     }
