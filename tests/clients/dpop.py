@@ -1,6 +1,6 @@
 """Tokens that are bound to a key, and proofs of it (RFC 9449), with PyJWT: another implementation than ours.
 
-    python dpop.py issue                                              {"jwks", "token", "key"}: of an issuer that is new each time
+    python dpop.py issue                                              {"jwks", "issuer", "token", "key"}: of an issuer that is new each time
     python dpop.py prove '{"token", "key", "method", "url"}'          a proof for one request
 """
 
@@ -46,19 +46,17 @@ def issue():
     jwks = {"keys": [public(issuer) | {"kid": "issuer", "alg": "ES256"}]}
     return {
         "jwks": jwks,
+        "issuer": ECAlgorithm.to_jwk(issuer, as_dict=True),
         "token": jwt.encode(claims, issuer, algorithm="ES256", headers={"kid": "issuer"}),
         "key": pem.decode(),
     }
 
 
 def prove(token, key, method, url, nonce=None):
-    claims = {
-        "jti": str(uuid.uuid4()),
-        "htm": method,
-        "htu": url.split("?")[0],
-        "iat": int(time.time()),
-        "ath": b64(hashlib.sha256(token.encode()).digest()),
-    }
+    """A proof; without a token it is one for the request that asks for it (section 5)."""
+    claims = {"jti": str(uuid.uuid4()), "htm": method, "htu": url.split("?")[0], "iat": int(time.time())}
+    if token:
+        claims["ath"] = b64(hashlib.sha256(token.encode()).digest())
     if nonce:
         claims["nonce"] = nonce
     return jwt.encode(claims, key, algorithm="ES256", headers={"typ": "dpop+jwt", "jwk": public(key)})
@@ -67,9 +65,10 @@ def prove(token, key, method, url, nonce=None):
 class Bound(httpx2.Auth):
     """Sends the token with a proof, and does what a challenge asks for: once for each request."""
 
-    def __init__(self, token, key):
+    def __init__(self, token, key, nonces=True):
         self.token = token
-        self.key = serialization.load_pem_private_key(key.encode(), None)
+        self.key = serialization.load_pem_private_key(key.encode(), None) if isinstance(key, str) else key
+        self.nonces = nonces
         self.nonce = None
 
     def sign(self, request):
@@ -81,7 +80,7 @@ class Bound(httpx2.Auth):
         response = yield request
         challenged = "use_dpop_nonce" in response.headers.get("www-authenticate", "")
         self.nonce = response.headers.get("dpop-nonce", self.nonce)
-        if response.status_code == 401 and challenged:
+        if response.status_code == 401 and challenged and self.nonces:
             self.sign(request)
             response = yield request
             self.nonce = response.headers.get("dpop-nonce", self.nonce)

@@ -175,6 +175,8 @@ impl Client {
 pub struct BoundToken {
     /// The issuer's keys, a JWK Set.
     pub jwks: Value,
+    /// The issuer's private key, a JWK.
+    pub issuer: Value,
     /// The token.
     pub token: String,
     /// The private key, in PEM.
@@ -188,6 +190,30 @@ impl BoundToken {
     /// When Python is missing, or its packages.
     pub fn new() -> Result<Self> {
         serde_json::from_str(&dpop(&["issue"])?).context("what dpop.py printed")
+    }
+
+    /// What `docs/dpop.md` says of Envoy's JWT filter, for this token's issuer; a request without a token comes to the module.
+    #[must_use]
+    pub fn jwt_filter(&self) -> Value {
+        json!({
+            "name": "envoy.filters.http.jwt_authn",
+            "typed_config": {
+                "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
+                "providers": {"tokens": {
+                    "local_jwks": {"inline_string": self.jwks.to_string()},
+                    "from_headers": [
+                        {"name": "Authorization", "value_prefix": "DPoP "},
+                        {"name": "Authorization", "value_prefix": "Bearer "},
+                    ],
+                    "forward": true,
+                    "payload_in_metadata": "payload",
+                }},
+                "rules": [{
+                    "match": {"prefix": "/mcp"},
+                    "requires": {"requires_any": {"requirements": [{"provider_name": "tokens"}, {"allow_missing": {}}]}},
+                }],
+            },
+        })
     }
 
     /// A proof for one request.

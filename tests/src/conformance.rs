@@ -1,17 +1,23 @@
 //! The official conformance suite, `@modelcontextprotocol/conformance`: run it, read its verdicts, compare two runs.
+//!
+//! [`run`] lets it test a server, [`run_client`] a client.
+
+mod client;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::net::SocketAddr;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
 use crate::clients;
+
+pub use client::{ClientRun, ClientUnderTest, run_client};
 
 /// How long one scenario may take, and the whole suite. A scenario takes less than two seconds, all of them five.
 const SCENARIO: Duration = Duration::from_secs(60);
@@ -59,62 +65,92 @@ struct Check {
 /// When Node.js or the suite is missing, or the suite does not come to its end. A failed check is no error.
 pub fn run(server: SocketAddr, revision: &str) -> Result<Verdicts> {
     let folder = tempfile::tempdir()?;
-    let log = File::create(folder.path().join("log"))?;
-    let results = folder.path().join("results");
-    let mut child = Command::new(clients::node()?)
-        .arg(clients::folder().join("node_modules/@modelcontextprotocol/conformance/dist/index.js"))
-        .args(["server", "--suite", "all", "--spec-version", revision])
-        .args(["--url", &format!("http://{server}/mcp"), "--timeout", &SCENARIO.as_millis().to_string()])
-        .arg("--output-dir")
-        .arg(&results)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone()?)
-        .stderr(log)
-        .spawn()
-        .context("start the conformance suite")?;
-    let deadline = Instant::now().checked_add(SUITE).context("clock")?;
-    while child.try_wait()?.is_none() {
-        if Instant::now() > deadline {
-            child.kill()?;
-            child.wait()?;
-            bail!("the conformance suite takes more than {SUITE:?}:\n{}", log_of(folder.path()));
-        }
-        std::thread::sleep(Duration::from_millis(50));
+    suite(folder.path(), |suite, script| {
+        suite.arg(script).args(["server", "--suite", "all", "--spec-version", revision]);
+        suite.args(["--url", &format!("http://{server}/mcp")]);
+    })?
+    .wait(|| Ok(()))?;
+    let results = folder.path().join(RESULTS);
+    let mut verdicts = Verdicts::default();
+    for folder in std::fs::read_dir(&results).context("the suite has left no results")? {
+        let folder = folder?;
+        let name = folder.file_name().to_string_lossy().into_owned();
+        let scenario = scenario(&name).and_then(|name| name.strip_prefix("server-"));
+        verdicts.read(
+            scenario.with_context(|| format!("{name} is not named after a scenario and a time"))?,
+            &folder.path(),
+        )?;
     }
-    let verdicts = read(&results).with_context(|| log_of(folder.path()))?;
     if verdicts.0.is_empty() {
         bail!("the conformance suite has checked nothing:\n{}", log_of(folder.path()));
     }
     Ok(verdicts)
 }
 
+/// Below the folder of a run.
+const RESULTS: &str = "results";
+
+/// The suite while it runs. It ends with this.
+struct Suite {
+    child: Child,
+    folder: PathBuf,
+}
+
+/// Starts the suite with a folder of its own; it is told what to do by what is given its command line and the suite's script.
+fn suite(folder: &Path, arguments: impl FnOnce(&mut Command, &Path)) -> Result<Suite> {
+    let log = File::create(folder.join("log"))?;
+    let script = clients::folder().join("node_modules/@modelcontextprotocol/conformance/dist/index.js");
+    let mut command = Command::new(clients::node()?);
+    arguments(&mut command, &script);
+    command.args(["--timeout", &SCENARIO.as_millis().to_string(), "--output-dir"]).arg(folder.join(RESULTS));
+    command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+    let child = command.spawn().context("start the conformance suite")?;
+    Ok(Suite { child, folder: folder.to_owned() })
+}
+
+impl Suite {
+    /// Waits for its end, and does something in the meantime, again and again.
+    fn wait(mut self, mut meanwhile: impl FnMut() -> Result<()>) -> Result<()> {
+        let deadline = Instant::now().checked_add(SUITE).context("clock")?;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                bail!("the conformance suite takes more than {SUITE:?}:\n{}", log_of(&self.folder));
+            }
+            meanwhile()?;
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Suite {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
 fn log_of(folder: &Path) -> String {
     std::fs::read(folder.join("log")).map(|log| String::from_utf8_lossy(&log).into_owned()).unwrap_or_default()
 }
 
-/// Reads the results of a run: a folder for each scenario, with a list of checks in it.
-fn read(results: &Path) -> Result<Verdicts> {
-    let mut verdicts = Verdicts::default();
-    for folder in std::fs::read_dir(results).context("the suite has left no results")? {
-        let folder = folder?;
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let scenario = scenario(&name).with_context(|| format!("{name} is not named after a scenario and a time"))?;
-        let text = std::fs::read_to_string(folder.path().join("checks.json")).context(name.clone())?;
-        for check in serde_json::from_str::<Vec<Check>>(&text).context(name.clone())? {
-            verdicts.add(scenario, check);
-        }
-    }
-    Ok(verdicts)
-}
-
-/// The scenario in `server-tools-list-2026-01-31T12-00-00-000Z`.
+/// The scenario in `tools-list-2026-01-31T12-00-00-000Z`.
 fn scenario(folder: &str) -> Option<&str> {
     const TIME: usize = "-2026-01-31T12-00-00-000Z".len();
-    let end = folder.len().checked_sub(TIME)?;
-    folder.get(..end)?.strip_prefix("server-")
+    folder.get(..folder.len().checked_sub(TIME)?)
 }
 
 impl Verdicts {
+    /// Takes over the checks that a scenario left in its folder.
+    fn read(&mut self, scenario: &str, folder: &Path) -> Result<()> {
+        let file = folder.join("checks.json");
+        let text = std::fs::read_to_string(&file).with_context(|| file.display().to_string())?;
+        for check in serde_json::from_str::<Vec<Check>>(&text).with_context(|| file.display().to_string())? {
+            self.add(scenario, check);
+        }
+        Ok(())
+    }
+
     fn add(&mut self, scenario: &str, check: Check) {
         let verdict = Verdict { scenario: scenario.to_owned(), check: check.id, status: check.status };
         let (times, explanation) = self.0.entry(verdict).or_default();
@@ -200,7 +236,7 @@ mod tests {
 
     #[test]
     fn scenarios_are_read_from_folders() {
-        assert_eq!(scenario("server-tools-call-error-2026-11-21T10-13-45-291Z"), Some("tools-call-error"));
+        assert_eq!(scenario("server-tools-call-error-2026-11-21T10-13-45-291Z"), Some("server-tools-call-error"));
         assert_eq!(scenario("short"), None);
     }
 }

@@ -235,4 +235,6 @@ fn seconds(value: &Value) -> Option<u64> {
 }
 
 #[cfg(test)]
+mod examples;
+#[cfg(test)]
 mod tests;

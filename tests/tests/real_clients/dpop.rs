@@ -10,30 +10,6 @@ use super::{all_features, comparable, document, each, of};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
 
-/// What `docs/dpop.md` says of Envoy's JWT filter; a request without a token comes to the module.
-fn jwt_filter(token: &BoundToken) -> Value {
-    json!({
-        "name": "envoy.filters.http.jwt_authn",
-        "typed_config": {
-            "@type": "type.googleapis.com/envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication",
-            "providers": {"tokens": {
-                "issuer": "https://issuer.example",
-                "local_jwks": {"inline_string": token.jwks.to_string()},
-                "from_headers": [
-                    {"name": "Authorization", "value_prefix": "DPoP "},
-                    {"name": "Authorization", "value_prefix": "Bearer "},
-                ],
-                "forward": true,
-                "payload_in_metadata": "payload",
-            }},
-            "rules": [{
-                "match": {"prefix": "/mcp"},
-                "requires": {"requires_any": {"requirements": [{"provider_name": "tokens"}, {"allow_missing": {}}]}},
-            }],
-        },
-    })
-}
-
 fn bound(header_hold: bool, dpop: Value) -> Value {
     let mut document = document(header_hold, json!({"default": "allow"}));
     // The test begins as soon as the proxy does.
@@ -45,7 +21,7 @@ fn clients_with_their_keys(header_hold: bool) {
     let nonce = json!({"nonce": {"keys": [{"id": "k1", "secret": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}});
     let server = Server::python().unwrap();
     let token = BoundToken::new().unwrap();
-    let proxy = Proxy::behind(&[jwt_filter(&token)], &bound(header_hold, nonce), server.address()).unwrap();
+    let proxy = Proxy::behind(&[token.jwt_filter()], &bound(header_hold, nonce), server.address()).unwrap();
     each([Mode::Session, Mode::Stateless].map(|mode| Client { sdk: Sdk::Python, mode }), |client| {
         let steps = |way: &str| all_features(client, &server, &format!("dpop-{header_hold}-{:?}-{way}", client.mode));
         let direct = client.run(server.address(), &steps("direct")).unwrap();
@@ -74,7 +50,7 @@ fn clients_with_their_keys_through_envoy_without_header_hold() {
 fn what_was_captured_is_of_no_use() {
     let server = Server::python().unwrap();
     let token = BoundToken::new().unwrap();
-    let proxy = Proxy::behind(&[jwt_filter(&token)], &bound(true, json!({})), server.address()).unwrap();
+    let proxy = Proxy::behind(&[token.jwt_filter()], &bound(true, json!({})), server.address()).unwrap();
     let to = proxy.address();
     let url = format!("http://{to}/mcp");
     let send = |method: &str, lines: &str| -> Answer {
@@ -111,7 +87,7 @@ fn what_was_captured_is_of_no_use() {
         assert!(refused.field("www-authenticate").is_some_and(|value| value.starts_with("DPoP ")), "{refused:?}");
     }
     // Whoever has another key has no use for the token either.
-    let stranger = BoundToken { jwks: Value::Null, token: token.token.clone(), key: BoundToken::new().unwrap().key };
+    let stranger = BoundToken { token: token.token.clone(), ..BoundToken::new().unwrap() };
     let refused = send("POST", &format!("{}dpop: {}\r\n", bearer("DPoP"), stranger.proof("POST", &url).unwrap()));
     assert_eq!(reason(&refused), (401, "dpop_proof_invalid".to_owned()));
     // And a new proof by the right one counts.

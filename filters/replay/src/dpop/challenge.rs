@@ -88,6 +88,19 @@ mod tests {
         assert_eq!(nonces.give(1_700_000_000).unwrap(), "k1~AAAAAGVT8QAckyWxgaRUSWD2fnIc3d3V");
     }
 
+    /// RFC 9449, sections 7.1 and 9 (figures 14, 15 and 23), without the descriptions that it leaves to the server.
+    #[test]
+    fn challenges_are_those_of_the_examples() {
+        for (reason, given, algorithms, expected) in [
+            (Reason::DpopTokenMissing, false, "ES256 PS256", r#"DPoP algs="ES256 PS256""#),
+            (Reason::DpopKeyMismatch, true, "ES256", r#"DPoP error="invalid_token", algs="ES256""#),
+            (Reason::DpopNonceMissing, true, "ES256", r#"DPoP error="use_dpop_nonce", algs="ES256""#),
+            (Reason::DpopProofExpired, true, "ES256", r#"DPoP error="invalid_dpop_proof", algs="ES256""#),
+        ] {
+            assert_eq!(challenge(reason, given, algorithms, None), expected);
+        }
+    }
+
     #[test]
     fn a_nonce_counts_for_its_life() {
         let nonces = nonces(&[("new", 1), ("old", 2)]);

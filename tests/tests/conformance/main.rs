@@ -2,6 +2,10 @@
 //!
 //! Check by check, skipped ones included, at two revisions, without exceptions.
 
+#![expect(clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
+
+mod dpop;
+
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
 
