@@ -170,6 +170,28 @@ impl Client {
     }
 }
 
+/// Lets the client of version 1 of the TypeScript SDK have tasks on the server "everything" (`typescript_v1_tasks.mjs`), and returns what it saw.
+/// `intrudes`: somebody else tries all that there is to try, and not only whether there is such a task.
+///
+/// # Errors
+/// When it is missing or does not come to the end.
+pub fn tasks(server: SocketAddr, intrudes: bool) -> Result<Vec<Value>> {
+    let plan = json!({"url": format!("http://{server}/mcp"), "intrudes": intrudes});
+    let output = Command::new(node()?)
+        .current_dir(folder())
+        .args(["typescript_v1_tasks.mjs", &plan.to_string()])
+        .stdin(Stdio::null())
+        .output()
+        .context("start typescript_v1_tasks.mjs")?;
+    let lines: Result<Vec<Value>, _> =
+        String::from_utf8_lossy(&output.stdout).lines().map(serde_json::from_str).collect();
+    let lines = lines.context("what typescript_v1_tasks.mjs printed")?;
+    if lines.last() != Some(&json!({"end": true})) {
+        bail!("it stopped: {:?}\n{}", lines.last(), String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(lines)
+}
+
 /// An access token that is bound to a key, of an issuer that is new each time (`dpop.py`).
 #[derive(Debug, Deserialize)]
 pub struct BoundToken {

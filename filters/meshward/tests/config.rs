@@ -262,6 +262,7 @@ fn no_key_is_shown() {
             r#"{{"apiVersion":"meshward/v1","endpoints":[{{"path":"/mcp"}}],"header_hold":true,"replay":{{
             "sessions":{{"event_ids":true,"keys":[{{"id":"a","secret":{secret}}},{{"id":"b","env":"SHARED"}}]}},
             "request_state":{{"keys":[{{"id":"a","secret":{secret}}}]}},
+            "tasks":{{"keys":[{{"id":"a","secret":{secret}}},{{"id":"b","env":"SHARED"}}]}},
             "signatures":{{"verify":{{"keys":[{{"id":"a","algorithm":"hmac-sha256","secret":{secret}}},{{"id":"b","algorithm":"hmac-sha256","env":"SHARED"}}]}},
               "sign":{{"key":{{"id":"a","algorithm":"ed25519","secret":{private}}}}}}}}}}}"#
         )

@@ -10,6 +10,7 @@ use crate::key::{self, KeyConfig};
 use crate::nonces::LARGEST_CAPACITY;
 use crate::sequence::WIDEST;
 use crate::signatures::SignaturesConfig;
+use crate::tasks::TasksConfig;
 
 /// What keeps requests from being moved to another caller.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -18,6 +19,8 @@ use crate::signatures::SignaturesConfig;
 pub struct ReplayConfig {
     /// Sessions belong to who opened them. Absent: whoever has the id of a session is in it.
     pub sessions: Option<SessionsConfig>,
+    /// Tasks belong to who got their ids. Absent: whoever has the id of a task may ask for its result, and cancel it.
+    pub tasks: Option<TasksConfig>,
     /// Messages say when they were made, and by which nonce they are unlike all others. Absent: nobody asks.
     pub freshness: Option<FreshnessConfig>,
     /// Ids of requests and progress tokens are used once, and responses answer what was asked. Absent: nobody looks.
@@ -344,7 +347,8 @@ impl ReplayConfig {
     pub fn environment(&self) -> impl Iterator<Item = &str> {
         let sessions = self.sessions.iter().flat_map(|sessions| &sessions.keys);
         let states = self.request_state.iter().flat_map(|state| &state.keys);
-        let keys = sessions.chain(states).filter_map(|key| key.env.as_deref());
+        let tasks = self.tasks.iter().flat_map(|tasks| &tasks.keys);
+        let keys = sessions.chain(states).chain(tasks).filter_map(|key| key.env.as_deref());
         keys.chain(self.signatures.environment()).chain(self.dpop.iter().flat_map(DpopConfig::environment))
     }
 
@@ -362,6 +366,8 @@ impl ReplayConfig {
         let dpop = self.dpop.iter().flat_map(DpopConfig::faults);
         faults.extend(dpop.map(|(path, message)| (format!("dpop.{path}"), message)));
         faults.extend(self.sessions.iter().flat_map(|sessions| sessions.faults(trusted)));
+        let tasks = self.tasks.iter().flat_map(|tasks| tasks.faults(trusted));
+        faults.extend(tasks.map(|(path, message)| (format!("tasks.{path}"), message)));
         faults
     }
 }
@@ -488,6 +494,23 @@ mod tests {
     }
 
     #[test]
+    fn tasks_are_checked_as_sessions_are() {
+        let faults = |tasks: Value| -> Vec<String> {
+            let config: ReplayConfig = serde_json::from_value(json!({ "tasks": tasks })).unwrap();
+            config.faults(&["x-user".to_owned()], false).into_iter().map(|(path, _)| path).collect()
+        };
+        let key = json!({"id": "k1", "secret": KEY});
+        assert_eq!(faults(json!({"keys": [key]})), [""; 0]);
+        assert_eq!(faults(json!({"keys": [key], "list": "seal", "bound_to": ["headers.X-User"]})), [""; 0]);
+        assert_eq!(faults(json!({"keys": []})), ["tasks.keys"]);
+        assert_eq!(faults(json!({"keys": [key, {"id": "k1", "env": "A"}]})), ["tasks.keys[1].id"]);
+        assert_eq!(
+            faults(json!({"keys": [key], "bound_to": ["peer", "headers.x-other", "name"]})),
+            ["tasks.bound_to[1]", "tasks.bound_to[2]"]
+        );
+    }
+
+    #[test]
     fn unknown_members_are_refused() {
         for faulty in [
             json!({"session": {}}),
@@ -495,6 +518,9 @@ mod tests {
             json!({"sessions": {"keys": [], "bind": []}}),
             json!({"sessions": {"keys": [{"id": "a", "file": "x"}]}}),
             json!({"sessions": {"keys": [], "mode": "warn"}}),
+            json!({"tasks": {}}),
+            json!({"tasks": {"keys": [], "list": "pass"}}),
+            json!({"tasks": {"keys": [], "lists": "seal"}}),
         ] {
             assert!(serde_json::from_value::<ReplayConfig>(faulty.clone()).is_err(), "{faulty}");
         }

@@ -1,4 +1,4 @@
-//! Ids and tokens by what they are, however they are written.
+//! Ids and tokens by what they are, however they are written; and texts as they are written in their place.
 
 use meshward_wire::json::{self, Span};
 
@@ -20,6 +20,13 @@ pub(crate) fn canonical(letters: &str) -> Vec<u8> {
         (None, Some(number)) => format!("d{}", number.to_bits()).into_bytes(),
         (None, None) => letters.as_bytes().to_vec(),
     }
+}
+
+/// A text as a JSON string.
+pub(crate) fn written(text: &str) -> Vec<u8> {
+    let mut letters = String::with_capacity(text.len().saturating_add(2));
+    json::write_string(text, &mut letters);
+    letters.into_bytes()
 }
 
 #[cfg(test)]

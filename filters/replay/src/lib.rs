@@ -6,6 +6,7 @@
 //!   which nonce they have are held against it ([`FreshnessConfig`]).
 //! - Ids of requests and progress tokens are used once, and responses answer what was asked ([`RequestIdsConfig`]).
 //! - A `requestState` goes back once, from whom it was given to, with the request it was given for ([`RequestStateConfig`]).
+//! - Tasks belong to who got their ids, by a seal as sessions have ([`TasksConfig`]).
 //! - A call is carried out once under its idempotency key ([`IdempotencyConfig`]).
 //! - An access token counts only with a proof that who sends it has its key ([`DpopConfig`]).
 //! - Requests are signed over what they are: those that come are verified, those that go are signed ([`SignaturesConfig`]).
@@ -30,6 +31,7 @@ mod sessions;
 mod signatures;
 mod stages;
 mod state_seal;
+mod tasks;
 
 pub use binding::Attribute;
 pub use config::{
@@ -50,3 +52,4 @@ pub use signatures::{
     VerifyConfig,
 };
 pub use stages::{ReplayError, ReplayStages};
+pub use tasks::{TaskListConfig, TasksConfig, TasksStage};

@@ -17,7 +17,7 @@ use meshward_wire::revision::Era;
 use crate::binding::{Owners, demand};
 use crate::config::RequestStateConfig;
 use crate::key::{Environment, seal_keys};
-use crate::letters::canonical;
+use crate::letters::{canonical, written};
 use crate::nonces::{Nonces, Window};
 use crate::seal::{Broken, SealKey};
 use crate::stages::ReplayError;
@@ -169,12 +169,6 @@ fn state<'m>(message: &Message<'m>, object: Option<Span>) -> Place<'m> {
         None => Place::Nowhere,
         Some(value) => json::string(text, value).map_or(Place::NoString, |state| Place::Here(value, state)),
     }
-}
-
-fn written(state: &str) -> Vec<u8> {
-    let mut letters = String::with_capacity(state.len().saturating_add(2));
-    json::write_string(state, &mut letters);
-    letters.into_bytes()
 }
 
 impl RequestStateExchange {

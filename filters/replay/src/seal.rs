@@ -1,9 +1,9 @@
-//! The seal on a session's id, and on the id of an event.
+//! The seal on the id of a session, of an event, and of a task.
 //!
 //! `SERVER-ID~KEY~SEAL`: the server's id as it is, the name of the key, and in base64url 16 bytes that stand for the caller and
 //! 16 that hold both together. Each is the beginning of an HMAC-SHA256 (RFC 2104, section 5). So a seal that is broken can be told
 //! from one that is another caller's, and nothing has to be kept. That of an event is the same, with the session's id before the event's, and
-//! its length (8 bytes) before that; without a session, an empty one.
+//! its length (8 bytes) before that; without a session, an empty one. That of a task is as a session's, with a label of its own.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +17,7 @@ pub(crate) const HALF: usize = 16;
 const CALLER: &[u8] = b"meshward session caller v1\0";
 const SESSION: &[u8] = b"meshward session id v1\0";
 const EVENT: &[u8] = b"meshward event id v1\0";
+const TASK: &[u8] = b"meshward task id v1\0";
 
 /// A key by its name, ready to use.
 #[derive(Clone)]
@@ -65,6 +66,7 @@ impl SealKey {
     fn sealed(&self, caller_half: &[u8], id: &str, of: Kind<'_>) -> Hmac<Sha256> {
         match of {
             Kind::Session => self.mac(&[SESSION, caller_half, id.as_bytes()]),
+            Kind::Task => self.mac(&[TASK, caller_half, id.as_bytes()]),
             Kind::Event { session } => {
                 let length = (session.len() as u64).to_be_bytes();
                 self.mac(&[EVENT, caller_half, &length, session.as_bytes(), id.as_bytes()])
@@ -85,6 +87,8 @@ impl SealKey {
 pub(crate) enum Kind<'s> {
     /// A session.
     Session,
+    /// A task, whichever session it was made in: its maker may come back for it in another.
+    Task,
     /// An event of a session, by the server's id of it; empty where there is none.
     Event {
         /// The session.
@@ -189,6 +193,21 @@ mod tests {
         // What a session's seal opens is no event, whatever they are called.
         let session = keys[0].seal("e~1", Kind::Session, b"alice");
         assert_eq!(open(&keys, &session, of, b"alice"), (None, Err(Broken::Forged)));
+    }
+
+    #[test]
+    fn a_task_is_no_session() {
+        // Python, with k and c as above: t = hmac.digest(k, b"meshward task id v1\0" + c + b"t 1", "sha256")[:16]
+        let keys = [SealKey::new("k1".to_owned(), b"01234567890123456789012345678901").unwrap()];
+        let sealed = keys[0].seal("t 1", Kind::Task, b"alice");
+        assert_eq!(sealed, "t 1~k1~aYtF5PxD_sgBm1igvpSsYr_n81uVBHnAlIWLmB7CKeM");
+        assert_eq!(open(&keys, &sealed, Kind::Task, b"alice"), (Some("t 1"), Ok(())));
+        assert_eq!(open(&keys, &sealed, Kind::Task, b"bob"), (Some("t 1"), Err(Broken::Moved)));
+        for other in [Kind::Session, Kind::Event { session: "" }] {
+            assert_eq!(open(&keys, &sealed, other, b"alice"), (None, Err(Broken::Forged)), "{other:?}");
+            let others = keys[0].seal("t 1", other, b"alice");
+            assert_eq!(open(&keys, &others, Kind::Task, b"alice"), (None, Err(Broken::Forged)), "{other:?}");
+        }
     }
 
     proptest! {

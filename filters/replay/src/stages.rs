@@ -17,6 +17,7 @@ use crate::request_ids::RequestIdsStage;
 use crate::request_state::RequestStateStage;
 use crate::sessions::SessionsStage;
 use crate::signatures::{SignStage, VerifyStage};
+use crate::tasks::TasksStage;
 
 fn fault(path: &str, message: &str) -> ReplayError {
     ReplayError { path: path.to_owned(), message: message.to_owned() }
@@ -67,6 +68,9 @@ impl ReplayStages {
         }
         if let Some(sessions) = &config.sessions {
             stages.first.push(Box::new(SessionsStage::new(sessions, identity.clone(), environment)?));
+        }
+        if let Some(tasks) = &config.tasks {
+            stages.first.push(Box::new(TasksStage::new(tasks, identity.clone(), environment)?));
         }
         if let Some(freshness) = &config.freshness {
             let stage = FreshnessStage::new(freshness, identity.clone(), Rc::clone(&nonces), &memory);

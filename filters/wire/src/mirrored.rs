@@ -306,6 +306,22 @@ pub fn compare_param(value: &[u8], body: Option<&str>) -> Result<(), Fault> {
     if same { Ok(()) } else { Err(Fault::Mismatch) }
 }
 
+/// The text that the value of a mirrored header stands for; `None` where it cannot be read.
+#[must_use]
+pub fn decoded(value: &[u8]) -> Option<Cow<'_, str>> {
+    decode(field::text(value)?).ok()
+}
+
+/// A text as the value of a mirrored header: itself, or in base64 where no header can carry it, or where it would be taken for
+/// base64 (Value Encoding).
+#[must_use]
+pub fn encoded(text: &str) -> Cow<'_, str> {
+    if field::text(text.as_bytes()) == Some(text) && !text.starts_with("=?base64?") {
+        return Cow::Borrowed(text);
+    }
+    Cow::Owned(format!("=?base64?{}?=", STANDARD.encode(text)))
+}
+
 /// The value that a header carries: its text, or what its base64 sentinel holds (Value Encoding). The sentinel's letters
 /// are matched exactly; anything else is the text itself.
 fn decode(text: &str) -> Result<Cow<'_, str>, Fault> {

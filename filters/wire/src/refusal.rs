@@ -199,6 +199,14 @@ reasons! {
     RequestStateMoved, "request_state_moved", -32602, 400, "This requestState is not known: begin the request anew";
     /// A `requestState` for the second time.
     RequestStateReused, "request_state_reused", -32602, 400, "This requestState was used: begin the request anew";
+    /// A task's id that was not given out here.
+    TaskIdUnknown, "task_id_unknown", -32602, 400, "Task not found";
+    /// A task's id whose seal is broken.
+    TaskIdForged, "task_id_forged", -32602, 400, "Task not found";
+    /// A task's id that was given to another caller.
+    TaskIdMoved, "task_id_moved", -32602, 400, "Task not found";
+    /// A list of tasks, from a server that nobody trusts to tell callers apart.
+    TaskListRefused, "task_list_refused", -32601, 403, "Tasks are not listed here: keep their ids";
     /// A call without an idempotency key where it needs one, or with one that is none.
     IdempotencyKeyInvalid, "idempotency_key_invalid", -31400, 400, "A call of this tool has to carry one idempotency key, of up to 256 bytes";
     /// An idempotency key of another call.
@@ -306,6 +314,7 @@ impl Reason {
             | Self::DpopProofEarly => Self::DpopProofInvalid,
             Self::DpopNonceUnknown => Self::DpopNonceMissing,
             Self::RequestStateForged | Self::RequestStateMoved => Self::RequestStateUnknown,
+            Self::TaskIdForged | Self::TaskIdMoved => Self::TaskIdUnknown,
             reason => reason,
         }
     }
@@ -334,6 +343,10 @@ impl Reason {
                 | Self::RequestStateForged
                 | Self::RequestStateMoved
                 | Self::RequestStateReused
+                | Self::TaskIdUnknown
+                | Self::TaskIdForged
+                | Self::TaskIdMoved
+                | Self::TaskListRefused
                 | Self::MessageTooOld
                 | Self::MessageFromFuture
                 | Self::SequenceReused

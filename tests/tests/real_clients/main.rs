@@ -16,6 +16,7 @@ mod policy;
 mod results;
 mod sessions;
 mod signatures;
+mod tasks;
 
 use std::thread;
 

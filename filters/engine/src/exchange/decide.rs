@@ -80,9 +80,10 @@ impl Exchange {
     ) {
         let pipeline = Rc::clone(&self.pipeline);
         let headers = Rc::clone(&self.headers);
+        let mirrored = Rc::clone(self.mirrored.as_ref().unwrap_or(&headers));
         let mut parts = std::mem::take(&mut self.parts);
         let mut observation = self.observation.take();
-        let asking = Asking { pipeline: &pipeline, headers: &headers, messages, batch };
+        let asking = Asking { pipeline: &pipeline, headers: &headers, mirrored: &mirrored, messages, batch };
         let known = &mut Known {
             asked: &mut self.asked,
             trace_id: &mut self.trace_id,
@@ -128,7 +129,7 @@ impl Exchange {
     /// Whether a batch is decided at all: by the settings, the revision its header names, and its mirrored headers, of
     /// which none can speak for several messages.
     fn batch_allowed(&self) -> Result<(), Flaw> {
-        let mirrored = Mirrored::read(self.headers.iter())?;
+        let mirrored = Mirrored::read(self.mirrored.as_ref().unwrap_or(&self.headers).iter())?;
         let has_no_batches = matches!(mirrored.version(), VersionHeader::Known(revision) if !revision.allows_batches());
         if self.pipeline.settings.batches == Batches::Refuse || has_no_batches {
             return Err(Reason::BatchRefused.into());
@@ -173,6 +174,8 @@ impl Exchange {
 struct Asking<'a, 'm> {
     pipeline: &'a Pipeline,
     headers: &'a KeptHeaders,
+    /// Those that mirror the body as it was sent.
+    mirrored: &'a KeptHeaders,
     messages: &'m [Message<'m>],
     batch: bool,
 }
@@ -215,7 +218,7 @@ impl<'m> Asking<'_, 'm> {
     ) -> Reply<'m> {
         let mut at = from;
         for (index, message) in self.messages.iter().enumerate().skip(from.message) {
-            let call = match establish(message, self.headers, self.batch, &self.pipeline.settings) {
+            let call = match establish(message, self.mirrored, self.batch, &self.pipeline.settings) {
                 Ok(call) => call,
                 Err(flaw) => {
                     Exchange::note_refusal(effects, "engine", flaw.reason, None, false);

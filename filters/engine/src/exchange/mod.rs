@@ -200,6 +200,8 @@ pub struct Exchange {
     parts: Vec<Box<dyn StageExchange>>,
     /// What is kept of the request's head for the body phase.
     headers: Rc<KeptHeaders>,
+    /// The same before a stage edited a mirrored header, if one did: the body comes as it was sent, and they mirror that.
+    mirrored: Option<Rc<KeptHeaders>>,
     /// The head says how long the body is.
     declares_length: bool,
     asked: Asked,
@@ -222,6 +224,7 @@ impl Exchange {
     pub fn new(pipeline: Rc<Pipeline>) -> Self {
         Self {
             headers: Rc::clone(&pipeline.no_headers),
+            mirrored: None,
             pipeline,
             request: RequestState::Start,
             response: ResponseState::Start,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use meshward_wire::mirrored::Mirrored;
+use meshward_wire::mirrored::{Header, Mirrored};
 use meshward_wire::refusal::{self, Reason};
 
 use super::observation::Observation;
@@ -236,7 +236,11 @@ impl Exchange {
         if self.headers.all(edit.name()).next().is_none() && !self.pipeline.headers.wants(edit.name().as_bytes()) {
             return;
         }
-        self.headers = Rc::new(self.headers.edited(edit));
+        let edited = Rc::new(self.headers.edited(edit));
+        let as_sent = std::mem::replace(&mut self.headers, edited);
+        if Header::of(edit.name().as_bytes()).is_some() {
+            self.mirrored.get_or_insert(as_sent);
+        }
         if let Some(observation) = &mut self.observation {
             observation.report.session = self.headers.text("mcp-session-id").map(Cow::into_owned);
         }

@@ -214,6 +214,27 @@ fn names_may_be_encoded() {
 }
 
 #[test]
+fn a_name_is_written_so_that_it_can_be_read() {
+    for (name, written) in [
+        ("Hello", "Hello"),
+        ("a\tb c", "a\tb c"),
+        ("", ""),
+        ("=?x", "=?x"),
+        ("Hello, 世界", "=?base64?SGVsbG8sIOS4lueVjA==?="),
+        (" padded ", "=?base64?IHBhZGRlZCA=?="),
+        ("line1\nline2", "=?base64?bGluZTEKbGluZTI=?="),
+        ("=?base64?literal?=", "=?base64?PT9iYXNlNjQ/bGl0ZXJhbD89?="),
+        ("=?base64?=", "=?base64?PT9iYXNlNjQ/PQ==?="),
+    ] {
+        assert_eq!(encoded(name), written);
+        assert_eq!(decoded(written.as_bytes()).as_deref(), Some(name));
+    }
+    for unreadable in [&b"\xff"[..], b"a\nb", b"=?base64?SGVsbG8?="] {
+        assert_eq!(decoded(unreadable), None);
+    }
+}
+
+#[test]
 fn what_is_not_strictly_base64_is_malformed() {
     for encoded in [
         "=?base64?SGVsbG8?=",     // no padding

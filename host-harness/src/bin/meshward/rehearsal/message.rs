@@ -1,8 +1,7 @@
 //! The message that is rehearsed, and the head that a client would send it with.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use meshward_wire::method::{Kind, Method};
+use meshward_wire::mirrored;
 use meshward_wire::revision::{Era, Revision};
 use serde_json::{Map, Value, json};
 
@@ -116,15 +115,8 @@ fn head(message: &Value, revision: Revision) -> Vec<(String, String)> {
         let member = Method::lookup(method).and_then(|method| method.target.named_by());
         let name = member.and_then(|member| message.get("params")?.get(member)?.as_str());
         if let Some(name) = name {
-            set("mcp-name", &encoded(name));
+            set("mcp-name", &mirrored::encoded(name));
         }
     }
     headers
-}
-
-/// A value that no header field can hold is sent in base64 (2026-07-28, Streamable HTTP, Request Metadata).
-fn encoded(value: &str) -> String {
-    let is_plain =
-        value.bytes().all(|b| (b' '..=b'~').contains(&b)) && value.trim() == value && !value.starts_with("=?");
-    if is_plain { value.to_owned() } else { format!("=?base64?{}?=", STANDARD.encode(value)) }
 }
