@@ -70,6 +70,20 @@ impl Proxy {
         Self::envoy_with(document, upstream, &envoy::module()?, 2, Vec::new(), filters)
     }
 
+    /// The same, with a rate limit service, cluster `rls`.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn behind_counted(
+        filters: &[Value],
+        document: &Value,
+        upstream: SocketAddr,
+        rate_limits: SocketAddr,
+    ) -> Result<Self> {
+        let cluster = envoy::rate_limit_service("rls", rate_limits)?;
+        Self::envoy_with(document, upstream, &envoy::module()?, 2, vec![cluster], filters)
+    }
+
     /// Starts a proxy with a service that has keys, cluster `keys`; Envoy with so many workers.
     ///
     /// # Errors

@@ -3,14 +3,17 @@
 
 #![expect(
     clippy::arithmetic_side_effects,
+    clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
     reason = "a test may panic: that is how it fails"
 )]
 
 mod calls;
+mod heads;
 mod key_sets;
 mod nonces;
+mod restart;
 mod secrets;
 mod service;
 mod signing;
