@@ -7,7 +7,7 @@ use meshward_wire::message::Message;
 use meshward_wire::splice::Splices;
 
 use crate::baggage::Allowance;
-use crate::parent::Parent;
+use crate::parent::{Parent, Quoted};
 use crate::state;
 
 const PARENT: &str = "traceparent";
@@ -40,13 +40,6 @@ impl<T> Default for Slot<T> {
     }
 }
 
-/// What is to be done with what was sent.
-enum Edit {
-    Leave,
-    Remove,
-    Set(String),
-}
-
 impl<T> Slot<T> {
     /// What was sent, and what it was read as.
     const fn sent(value: Option<T>) -> Self {
@@ -65,17 +58,37 @@ impl<T> Slot<T> {
         self.differs = true;
     }
 
-    /// Takes the edit out, which is carried out now.
-    fn take(&mut self, write: impl FnOnce(&T) -> String) -> Edit {
+    /// Takes the edit out, which is carried out now: what is to be there, if anything. `None`: it stays as it is.
+    fn take(&mut self) -> Option<Option<&T>> {
         if !std::mem::take(&mut self.differs) {
-            return Edit::Leave;
+            return None;
         }
         self.sent = self.value.is_some();
-        self.value.as_ref().map_or(Edit::Remove, |value| Edit::Set(write(value)))
+        Some(self.value.as_ref())
     }
 }
 
 impl Place {
+    /// Whether a request's head has any of the three fields.
+    pub(crate) fn is_in_head(head: Headers<'_>) -> bool {
+        head.iter().any(|(name, _)| matches!(name, b"traceparent" | b"tracestate" | b"baggage"))
+    }
+
+    /// Whether `params._meta` has any of the three members.
+    pub(crate) fn is_in_meta(message: &Message<'_>) -> bool {
+        message.meta_members().iter().any(|(key, _)| name_of(message.text(), *key).is_some())
+    }
+
+    /// Whether nothing was sent here and nothing is to be here.
+    pub(crate) const fn is_silent(&self) -> bool {
+        !(self.parent.sent || self.state.sent || self.baggage.sent) && self.parent.value.is_none()
+    }
+
+    /// A parent was written here, and nothing else is here.
+    pub(crate) fn written(parent: Parent) -> Self {
+        Self { parent: Slot::sent(Some(parent)), ..Self::default() }
+    }
+
     /// Reads a request's head. Of several field lines with a `traceparent` none is right; those of the other two are one list
     /// (RFC 9110, section 5.3).
     pub(crate) fn of_head(head: Headers<'_>, allowance: &Allowance) -> Self {
@@ -175,15 +188,6 @@ impl Place {
         self.baggage.remove();
     }
 
-    /// Takes the edits out.
-    fn edits(&mut self) -> [(&'static str, Edit); 3] {
-        [
-            (PARENT, self.parent.take(Parent::write)),
-            (STATE, self.state.take(String::clone)),
-            (BAGGAGE, self.baggage.take(String::clone)),
-        ]
-    }
-
     const fn differs(&self) -> bool {
         self.parent.differs || self.state.differs || self.baggage.differs
     }
@@ -193,11 +197,14 @@ impl Place {
         if !self.differs() {
             return;
         }
-        for (name, edit) in self.edits() {
-            match edit {
-                Edit::Leave => {}
-                Edit::Remove => edit_field(HeaderEdit::Remove(name)),
-                Edit::Set(value) => edit_field(HeaderEdit::Set(name, value.into_bytes())),
+        let Self { parent, state, baggage } = self;
+        if let Some(parent) = parent.take() {
+            edit_field(parent.map_or(HeaderEdit::Remove(PARENT), |parent| begun_in_head(&parent.quoted())));
+        }
+        for (name, slot) in [(STATE, state), (BAGGAGE, baggage)] {
+            if let Some(list) = slot.take() {
+                let set = |list: &String| HeaderEdit::Set(name, list.clone().into_bytes());
+                edit_field(list.map_or(HeaderEdit::Remove(name), set));
             }
         }
     }
@@ -207,33 +214,42 @@ impl Place {
         if !self.differs() {
             return;
         }
-        let mut set: [(&str, String); 3] = Default::default();
-        let mut count = 0_usize;
-        for (name, edit) in self.edits() {
-            match edit {
-                Edit::Leave => {}
-                Edit::Remove => {
-                    let text = message.text();
-                    let here = |(key, _): &&(Span, Span)| name_of(text, *key) == Some(name);
-                    if let Some((key, value)) = message.meta_members().iter().find(here) {
-                        splices.remove_member(Member { key: *key, value: *value });
-                    }
-                }
-                Edit::Set(value) => {
-                    let mut quoted = String::with_capacity(value.len().saturating_add(2));
-                    json::write_string(&value, &mut quoted);
-                    if let Some(member) = set.get_mut(count) {
-                        *member = (name, quoted);
-                        count = count.saturating_add(1);
-                    }
-                }
+        let Self { parent, state, baggage } = self;
+        let mut edits: [(&str, Option<Option<Vec<u8>>>); 3] = [(PARENT, None), (STATE, None), (BAGGAGE, None)];
+        let [(_, of_parent), (_, of_state), (_, of_baggage)] = &mut edits;
+        *of_parent = parent.take().map(|parent| parent.map(|parent| parent.quoted().0.to_vec()));
+        *of_state = state.take().map(|list| list.map(|list| quoted(list)));
+        *of_baggage = baggage.take().map(|list| list.map(|list| quoted(list)));
+        let text = message.text();
+        for (name, edit) in &edits {
+            let here = |(key, _): &&(Span, Span)| name_of(text, *key) == Some(*name);
+            if let Some(None) = edit
+                && let Some((key, value)) = message.meta_members().iter().find(here)
+            {
+                splices.remove_member(Member { key: *key, value: *value });
             }
         }
-        if count > 0 {
-            let members = set.each_ref().map(|(name, value)| (*name, value.as_str()));
-            splices.set_meta(message, members.get(..count).unwrap_or_default());
+        let members: Vec<_> = edits.into_iter().filter_map(|(name, edit)| Some((name, edit??))).collect();
+        if !members.is_empty() {
+            splices.set_meta(message, &members);
         }
     }
+}
+
+/// Gives a request's head a parent.
+pub(crate) fn begun_in_head(parent: &Quoted) -> HeaderEdit {
+    HeaderEdit::Set(PARENT, parent.value().to_vec())
+}
+
+/// Gives a `params._meta` that has none of the three members a parent.
+pub(crate) fn begin_in_meta(parent: &Quoted, message: &Message<'_>, splices: &mut Splices) {
+    splices.set_meta(message, &[(PARENT, &parent.0)]);
+}
+
+fn quoted(text: &str) -> Vec<u8> {
+    let mut quoted = String::with_capacity(text.len().saturating_add(2));
+    json::write_string(text, &mut quoted);
+    quoted.into_bytes()
 }
 
 /// Which of the three a key of `_meta` is.

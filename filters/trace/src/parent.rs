@@ -45,13 +45,25 @@ impl Parent {
         (trace_id != [0; 16] && span_id != [0; 8]).then_some(Self { trace_id: TraceId(trace_id), span_id, flags })
     }
 
-    /// The value of version 00.
-    pub(crate) fn write(&self) -> String {
-        let mut letters = *b"00-________________________________-________________-__";
-        put_hex(&self.trace_id.0, letters.get_mut(3..35));
-        put_hex(&self.span_id, letters.get_mut(36..52));
-        put_hex(&[self.flags], letters.get_mut(53..55));
-        String::from_utf8(letters.to_vec()).unwrap_or_default()
+    /// The value of version 00, as a string of JSON.
+    pub(crate) fn quoted(&self) -> Quoted {
+        let mut letters = *br#""00-________________________________-________________-__""#;
+        put_hex(&self.trace_id.0, letters.get_mut(4..36));
+        put_hex(&self.span_id, letters.get_mut(37..53));
+        put_hex(&[self.flags], letters.get_mut(54..56));
+        Quoted(letters)
+    }
+}
+
+/// A value with quotes around it. It is letters, digits and dashes, so that none of it has to be escaped.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Quoted(pub(crate) [u8; LENGTH + 2]);
+
+impl Quoted {
+    /// The value.
+    pub(crate) fn value(&self) -> &[u8] {
+        let [_, value @ .., _] = &self.0;
+        value
     }
 }
 

@@ -5,10 +5,10 @@ use std::rc::Rc;
 use meshward_engine::{
     Call, Counter, Glob, HeadVerdict, HeaderEdit, Headers, Level, Scope, Stage, StageExchange, Verdict,
 };
-use meshward_wire::message::Kind;
+use meshward_wire::message::{Kind, Message};
 
 use crate::baggage::Allowance;
-use crate::carrier::Place;
+use crate::carrier::{Place, begin_in_meta, begun_in_head};
 use crate::config::{Rule, TraceConfig};
 use crate::parent::{Parent, SAMPLED};
 use crate::reconcile::{Around, reconcile};
@@ -89,6 +89,25 @@ impl Stage for TraceStage {
 
 impl StageExchange for TraceExchange {
     fn request_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) -> HeadVerdict {
+        // Most requests say nothing.
+        if self.shared.proxy_span || self.shared.rule == Rule::Restart || Place::is_in_head(head) {
+            self.read_head(head, scope);
+        }
+        HeadVerdict::Pass
+    }
+
+    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
+        match call.message.kind() {
+            Kind::Request if self.is_silent(call.message) => self.begin(call.message, scope),
+            Kind::Request | Kind::Notification => self.reconcile(call.message, scope),
+            Kind::Response | Kind::Error => {}
+        }
+        Verdict::Pass
+    }
+}
+
+impl TraceExchange {
+    fn read_head(&mut self, head: Headers<'_>, scope: &mut Scope<'_>) {
         let shared = &*self.shared;
         self.head = Place::of_head(head, &shared.allowance);
         count_malformed("header", &self.head, scope);
@@ -110,17 +129,37 @@ impl StageExchange for TraceExchange {
         }
         self.edit_head(scope);
         *scope.trace_id = self.proxy_span.or(self.head.parent.value).map(|parent| parent.trace_id);
-        HeadVerdict::Pass
     }
 
-    fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
-        if !matches!(call.message.kind(), Kind::Request | Kind::Notification) {
-            return Verdict::Pass;
+    /// Whether nothing is known of a trace, neither from the request's head nor from its first message, and a trace that begins has no
+    /// `tracestate`.
+    fn is_silent(&self, message: &Message<'_>) -> bool {
+        self.head.is_silent()
+            && self.proxy_span.is_none()
+            && !self.settled
+            && self.shared.begun.is_none()
+            && !Place::is_in_meta(message)
+    }
+
+    /// What comes of [`TraceExchange::reconcile`] where there is nothing to reconcile, without the detours.
+    fn begin(&mut self, message: &Message<'_>, scope: &mut Scope<'_>) {
+        self.settled = true;
+        let Some(parent) = self.shared.start.and_then(|sampling| start(&*scope.host, sampling)) else { return };
+        self.earlier = Some(parent);
+        *scope.trace_id = Some(parent.trace_id);
+        let quoted = parent.quoted();
+        if scope.can_edit_request_head() {
+            self.head = Place::written(parent);
+            scope.edit_request_head(begun_in_head(&quoted));
         }
+        begin_in_meta(&quoted, message, scope.splices);
+    }
+
+    fn reconcile(&mut self, message: &Message<'_>, scope: &mut Scope<'_>) {
         let shared = Rc::clone(&self.shared);
-        let mut meta = Place::of_meta(call.message, &shared.allowance);
+        let mut meta = Place::of_meta(message, &shared.allowance);
         count_malformed("meta", &meta, scope);
-        let parent = if call.message.kind() == Kind::Request {
+        let parent = if message.kind() == Kind::Request {
             let around = Around {
                 proxy_span: self.proxy_span,
                 can_edit_head: scope.can_edit_request_head() && !self.settled && self.proxy_span.is_none(),
@@ -140,9 +179,12 @@ impl StageExchange for TraceExchange {
             }
             meta.parent.value.or(self.proxy_span).or(self.head.parent.value)
         };
-        meta.edit_meta(call.message, scope.splices);
+        meta.edit_meta(message, scope.splices);
         *scope.trace_id = parent.map(|parent| parent.trace_id);
-        Verdict::Pass
+    }
+
+    fn edit_head(&mut self, scope: &mut Scope<'_>) {
+        self.head.edit_head(|edit| scope.edit_request_head(edit));
     }
 }
 
@@ -150,12 +192,6 @@ fn count_malformed(place: &'static str, found: &Place, scope: &mut Scope<'_>) {
     for part in found.malformed() {
         scope.count(Counter::ContextDropped { place, part }, 1);
         scope.log(Level::Info, format!("trace: dropped a malformed {part} ({place})"));
-    }
-}
-
-impl TraceExchange {
-    fn edit_head(&mut self, scope: &mut Scope<'_>) {
-        self.head.edit_head(|edit| scope.edit_request_head(edit));
     }
 }
 

@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::json::{Member, Span, write_string};
+use crate::json::{Member, Span, plain_length, write_string};
 use crate::message::Message;
 
 /// Edits of one text.
@@ -75,54 +75,58 @@ impl Splices {
         write_string(key, &mut member);
         member.push(':');
         member.push_str(value);
-        self.insert_first(text, object, member);
+        self.insert_first(text, object, member.into_bytes());
     }
 
     /// Sets members of `params._meta`; the values are JSON, the keys differ. What is missing of `params` and `_meta` is
     /// made. Nothing is done to a response, which has no `params`. Once for a message: a second call may touch the same
     /// place.
-    pub fn set_meta(&mut self, message: &Message<'_>, members: &[(&str, &str)]) {
+    pub fn set_meta<V: AsRef<[u8]>>(&mut self, message: &Message<'_>, members: &[(&str, V)]) {
         if message.method().is_none() {
             return;
         }
-        let written = |(key, value): &(&str, &str)| key.len().saturating_add(value.len()).saturating_add(4);
+        let written = |(key, value): &(&str, V)| key.len().saturating_add(value.as_ref().len()).saturating_add(4);
         // With room for what may go around it.
-        let mut missing = String::with_capacity(members.iter().map(written).sum::<usize>().saturating_add(24));
+        let mut missing = Vec::with_capacity(members.iter().map(written).sum::<usize>().saturating_add(24));
         for (key, value) in members {
             if let Some(span) = message.meta_value(key) {
-                self.replace(span, value.as_bytes().to_vec());
+                self.replace(span, value.as_ref().to_vec());
                 continue;
             }
             if !missing.is_empty() {
-                missing.push(',');
+                missing.push(b',');
             }
-            write_string(key, &mut missing);
-            missing.push(':');
-            missing.push_str(value);
+            write_key(key, &mut missing);
+            missing.push(b':');
+            missing.extend_from_slice(value.as_ref());
         }
         if missing.is_empty() {
             return;
         }
-        let (object, members) = match (message.meta(), message.params()) {
-            (Some(meta), _) => (meta, missing),
+        if let Some(meta) = message.meta() {
+            return self.insert_first(message.text(), meta, missing);
+        }
+        let around = |before: &[u8], after: &[u8]| [before, &*missing, after].concat();
+        match message.params() {
             // A `_meta` that is no object gives way to one: beside it there would be two.
-            (None, Some(_)) if message.meta_as_sent().is_some() => {
+            Some(_) if message.meta_as_sent().is_some() => {
                 let place = message.meta_as_sent().map(|(span, _)| span).unwrap_or_default();
-                return self.replace(place, format!("{{{missing}}}").into_bytes());
+                self.replace(place, around(b"{", b"}"));
             }
-            (None, Some(params)) => (params, format!("\"_meta\":{{{missing}}}")),
-            (None, None) => (message.span(), format!("\"params\":{{\"_meta\":{{{missing}}}}}")),
-        };
-        self.insert_first(message.text(), object, members);
+            Some(params) => self.insert_first(message.text(), params, around(b"\"_meta\":{", b"}")),
+            None => {
+                self.insert_first(message.text(), message.span(), around(b"\"params\":{\"_meta\":{", b"}}"));
+            }
+        }
     }
 
     /// Inserts members right behind an object's brace.
-    fn insert_first(&mut self, text: &str, object: Span, mut members: String) {
+    fn insert_first(&mut self, text: &str, object: Span, mut members: Vec<u8>) {
         let inside = Span { start: object.start.saturating_add(1), end: object.end.saturating_sub(1) };
-        if !inside.of(text).trim_ascii().is_empty() {
-            members.push(',');
+        if !inside.of(text).bytes().all(|b| b.is_ascii_whitespace()) {
+            members.push(b',');
         }
-        self.replace(Span { start: inside.start, end: inside.start }, members.into_bytes());
+        self.replace(Span { start: inside.start, end: inside.start }, members);
     }
 
     /// The text with all edits.
@@ -130,6 +134,19 @@ impl Splices {
     /// # Errors
     /// Two edits touch the same bytes and neither is inside of a removal, or one lies outside the text.
     pub fn apply(&self, text: &[u8]) -> Result<Vec<u8>, SpliceError> {
+        match &*self.edits {
+            // Mostly there is one, and it has no other to clash with.
+            [Edit { at, new: New::Bytes(bytes) }] => {
+                let outside = SpliceError { at: at.start };
+                let before = text.get(..at.start).ok_or(outside)?;
+                let after = text.get(at.end.max(at.start)..).ok_or(outside)?;
+                Ok([before, &**bytes, after].concat())
+            }
+            _ => self.apply_all(text),
+        }
+    }
+
+    fn apply_all(&self, text: &[u8]) -> Result<Vec<u8>, SpliceError> {
         let mut edits: Vec<&Edit> = self.edits.iter().collect();
         // What begins at one place: first insertions, which lie before it, then the longest, which may swallow others.
         edits.sort_by_key(|edit| (edit.at.start, !edit.at.is_empty(), Reverse(edit.at.end), edit.new != New::Gone));
@@ -169,6 +186,19 @@ impl Splices {
         }
         out.extend_from_slice(text.get(from..).ok_or(SpliceError { at: from })?);
         Ok(out)
+    }
+}
+
+/// Writes a member's key.
+fn write_key(key: &str, out: &mut Vec<u8>) {
+    if plain_length(key.as_bytes()) == key.len() {
+        out.push(b'"');
+        out.extend_from_slice(key.as_bytes());
+        out.push(b'"');
+    } else {
+        let mut quoted = String::new();
+        write_string(key, &mut quoted);
+        out.extend_from_slice(quoted.as_bytes());
     }
 }
 

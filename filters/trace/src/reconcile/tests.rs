@@ -20,7 +20,7 @@ fn parent(letter: char) -> Option<Parent> {
 
 fn place(letter: char, baggage: bool) -> Place {
     let allowance = Allowance { keys: vec![Glob::new("*")], max_members: 64, max_bytes: 8192 };
-    let value = parent(letter).map(|parent| parent.write()).unwrap_or_default();
+    let value = parent(letter).map(|parent| parent.quoted().value().to_vec()).unwrap_or_default();
     let (state, list) = (format!("{}=1", letter.to_ascii_lowercase()), format!("{letter}=1"));
     let mut lines: Vec<(&[u8], &[u8])> = Vec::new();
     if letter == 'x' {
@@ -28,7 +28,7 @@ fn place(letter: char, baggage: bool) -> Place {
         lines.push((b"tracestate", b"a=1"));
     }
     if parent(letter).is_some() {
-        lines.push((b"traceparent", value.as_bytes()));
+        lines.push((b"traceparent", &value));
         lines.push((b"tracestate", state.as_bytes()));
     }
     if baggage && letter != '-' {

@@ -53,7 +53,7 @@ fn about_as_many_are_sampled_as_asked_for() {
 #[test]
 fn a_new_parent_is_random_and_says_so() {
     let parent = start(&Random(Some((1..=24).collect())), Sampling::of(1.0)).unwrap();
-    assert_eq!(parent.write(), "00-0102030405060708090a0b0c0d0e0f10-1112131415161718-03");
+    assert_eq!(parent.quoted().0, *br#""00-0102030405060708090a0b0c0d0e0f10-1112131415161718-03""#);
     assert_eq!(start(&Random(Some((1..=24).collect())), Sampling::of(0.0)).unwrap().flags, RANDOM);
     assert_eq!(start(&Random(None), Sampling::of(1.0)), None);
     assert_eq!(start(&Random(Some(vec![0])), Sampling::of(1.0)), None);
