@@ -93,6 +93,9 @@ macro_rules! words {
         pub(crate) enum Word { $($word,)* }
 
         impl Word {
+            /// All of them, in order.
+            const ALL: &[Self] = &[$(Self::$word,)*];
+
             /// As it is written.
             pub(crate) const fn text(self) -> &'static str {
                 match self { $(Self::$word => $text,)* }
@@ -120,7 +123,7 @@ words! {
     Unread "unread",
 }
 
-/// A label's value, small enough to look a series up without writing it.
+/// A label's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Value {
     /// Of a closed list.
@@ -132,28 +135,52 @@ pub(crate) enum Value {
     /// A revision of the protocol.
     Revision(Revision),
     /// A code or a status.
-    Number(i32),
-    /// A name, by its place in the vocabulary.
+    Number(i16),
+    /// A name, by its place in the vocabulary; of those that have [`NAME_BITS`].
     Name(u32),
 }
 
-/// A value as one number, other for each; 0 for none.
-pub(crate) type Code = u64;
+/// A value as one number, other for each; 0 for none. The kind is in the bits above [`NAME_BITS`].
+pub(crate) type Code = u32;
+
+/// How many bits of a name's place are kept: far more than there can be names.
+const NAME_BITS: u32 = 28;
+const LOW: Code = (1 << NAME_BITS) - 1;
 
 impl Value {
-    /// As a number, which is quicker to compare.
+    /// As a number, which is small, and quick to compare.
     pub(crate) fn code(self) -> Code {
         let (kind, number) = match self {
-            Self::Word(word) => (1, word as u64),
-            // The table of methods has one place in memory.
-            Self::Method(method) => (2, std::ptr::from_ref(method).addr() as u64),
-            Self::Reason(reason) => (3, reason as u64),
-            Self::Revision(revision) => (4, revision as u64),
-            Self::Number(number) => (5, u64::from(number.cast_unsigned())),
-            Self::Name(number) => (6, u64::from(number)),
+            Self::Word(word) => (1, word as Code),
+            Self::Method(method) => (2, place_of(method)),
+            Self::Reason(reason) => (3, reason as Code),
+            Self::Revision(revision) => (4, revision as Code),
+            Self::Number(number) => (5, Code::from(number.cast_unsigned())),
+            Self::Name(number) => (6, number & LOW),
         };
-        kind << 56 | number
+        kind << NAME_BITS | number
     }
+
+    /// The value of a number.
+    fn of(code: Code) -> Option<Self> {
+        let number = code & LOW;
+        let place = number as usize;
+        Some(match code >> NAME_BITS {
+            1 => Self::Word(*Word::ALL.get(place)?),
+            2 => Self::Method(Method::all().get(place)?),
+            3 => Self::Reason(*Reason::ALL.get(place)?),
+            4 => Self::Revision(*Revision::ALL.get(place)?),
+            5 => Self::Number(u16::try_from(number).ok()?.cast_signed()),
+            6 => Self::Name(number),
+            _ => return None,
+        })
+    }
+}
+
+/// The place of a method in the table, which has one place in memory.
+fn place_of(method: &'static Method) -> Code {
+    let from_the_first = std::ptr::from_ref(method).addr().wrapping_sub(Method::all().as_ptr().addr());
+    from_the_first.checked_div(size_of::<Method>()).and_then(|place| Code::try_from(place).ok()).unwrap_or(LOW)
 }
 
 /// The value of whatever is not known.
@@ -161,7 +188,7 @@ pub(crate) const OTHER: Value = Value::Word(Word::Other);
 
 /// What is known of one measurement, by label.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Labels([Option<Value>; Key::COUNT]);
+pub(crate) struct Labels([Code; Key::COUNT]);
 
 impl Labels {
     /// The same with one value more.
@@ -172,17 +199,46 @@ impl Labels {
 
     pub(crate) fn set(&mut self, key: Key, value: Option<Value>) {
         if let Some(place) = self.0.get_mut(key as usize) {
-            *place = value;
+            *place = value.map_or(0, Value::code);
         }
     }
 
     /// All values as numbers, 0 where there is none.
-    pub(crate) fn codes(&self) -> [Code; Key::COUNT] {
-        self.0.map(|value| value.map_or(0, Value::code))
+    pub(crate) const fn codes(&self) -> &[Code; Key::COUNT] {
+        &self.0
+    }
+
+    /// A value as a number.
+    pub(crate) fn code(&self, key: Key) -> Code {
+        self.0.get(key as usize).copied().unwrap_or_default()
     }
 
     /// A value.
     pub(crate) fn get(&self, key: Key) -> Option<Value> {
-        self.0.get(key as usize).copied().flatten()
+        Value::of(self.code(key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn values_differ_as_numbers_and_are_found_by_them() {
+        let words = Word::ALL.iter().copied().map(Value::Word);
+        let numbers = [0, 1, -1, 404, i16::MIN, i16::MAX].map(Value::Number);
+        let names = [0, 1, LOW].map(Value::Name);
+        let reasons = Reason::ALL.iter().copied().map(Value::Reason);
+        let revisions = Revision::ALL.into_iter().map(Value::Revision);
+        let methods = Method::all().iter().map(Value::Method);
+        let all: Vec<_> = words.chain(numbers).chain(names).chain(reasons).chain(revisions).chain(methods).collect();
+        for value in &all {
+            assert_eq!(Value::of(value.code()), Some(*value));
+        }
+        let codes: BTreeSet<_> = all.iter().map(|value| value.code()).collect();
+        assert_eq!(codes.len(), all.len());
+        assert_eq!(Value::of(0), None);
     }
 }

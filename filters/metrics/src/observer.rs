@@ -14,7 +14,7 @@ use crate::label::{Key, Labels, OTHER, Value, Word};
 use crate::metric::Metric;
 use crate::outcome;
 use crate::registry::Registry;
-use crate::together::Measurement;
+use crate::together::{Measurement, Part};
 use crate::vocabulary::{NameKind, Vocabulary};
 
 /// When sessions began.
@@ -133,16 +133,20 @@ impl MetricsExchange {
 
     fn ended(&mut self, report: &Report, view: &mut View<'_>) {
         let shared = &*self.shared;
-        if self.is_open {
-            shared.measure(view, Metric::OpenStreams, &Labels::default(), -1);
-        }
         let endpoint = shared.endpoint(report);
         let response = &report.response;
         let mut messages = report.messages.iter().zip(std::iter::once(&self.first).chain(&self.others));
         let mut first = shared.message(report, endpoint, messages.next());
-        first.request_size = (report.request_bytes > 0).then_some(fits(report.request_bytes));
-        first.response_size = response.status.map(|_| fits(response.bytes));
-        first.parsed_bytes = (report.parsed_bytes > 0).then_some(fits(report.parsed_bytes));
+        if report.request_bytes > 0 {
+            first.add(Part::RequestSize, fits(report.request_bytes));
+        }
+        if response.status.is_some() {
+            first.add(Part::ResponseSize, fits(response.bytes));
+        }
+        if report.parsed_bytes > 0 {
+            first.add(Part::ParsedBytes, fits(report.parsed_bytes));
+        }
+        first.add(Part::Exchanges, 1);
         first.exchange = Some(match report.outcome {
             Outcome::Allowed | Outcome::Passed => Word::Allowed,
             Outcome::Denied(_) => Word::Denied,
@@ -152,8 +156,23 @@ impl MetricsExchange {
         for message in messages {
             shared.measure_all(view, &shared.message(report, endpoint, Some(message)));
         }
+        // Most exchanges are one request and its answer alone, without a stream or a session.
+        let is_plain = !response.is_stream && response.progress == 0 && response.cancelled == 0;
+        if !is_plain || self.is_open || report.session.is_some() || !is_one_request(report) {
+            self.rest_ended(report, endpoint, &first.labels, view);
+        }
+    }
+
+    /// What only some exchanges have to be measured.
+    #[inline(never)]
+    fn rest_ended(&self, report: &Report, endpoint: Labels, first: &Labels, view: &mut View<'_>) {
+        let shared = &*self.shared;
+        let response = &report.response;
+        if self.is_open {
+            shared.measure(view, Metric::OpenStreams, &Labels::default(), -1);
+        }
         if let Some(at) = response.first_event {
-            shared.measure(view, Metric::TimeToFirstEvent, &first.labels, milliseconds(report.started, at));
+            shared.measure(view, Metric::TimeToFirstEvent, first, milliseconds(report.started, at));
         }
         let sent = |name: &str| {
             let is = |message: &&MessageReport| message.method.is_some_and(|method| method.name == name);
@@ -165,34 +184,40 @@ impl MetricsExchange {
             (Metric::Cancellations, Word::Client, sent("notifications/cancelled")),
             (Metric::Cancellations, Word::Server, response.cancelled),
         ] {
-            if count > 0 {
-                shared.count(view, metric, &endpoint.with(Key::Sender, Some(Value::Word(sender))), count);
-            }
+            shared.count(view, metric, &endpoint.with(Key::Sender, Some(Value::Word(sender))), count);
         }
         shared.count(view, Metric::Events, &endpoint, response.events);
         shared.end_session(report, endpoint, view);
     }
 }
 
+/// A notification may be of those that are counted.
+fn is_one_request(report: &Report) -> bool {
+    matches!(&*report.messages, [message] if message.is_request())
+}
+
 impl Shared {
     /// What there is to measure of one message; without one, what there is to measure all the same.
     fn message(&self, report: &Report, endpoint: Labels, message: Option<(&MessageReport, &Named)>) -> Measurement {
-        let mut measurement = Measurement { labels: endpoint, ..Measurement::default() };
+        let mut measurement = Measurement::new(endpoint);
         let Some((message, named)) = message else { return measurement };
         let labels = &mut measurement.labels;
         labels.set(Key::Method, method(message));
         labels.set(Key::Tool, named.tool);
         labels.set(Key::Prompt, named.prompt);
         self.decided(labels, message);
-        measurement.decisions = Some(1);
+        measurement.add(Part::Decisions, 1);
         if message.is_request() {
             let outcome = outcome::of(report, message);
+            let labels = &mut measurement.labels;
             labels.set(Key::ErrorType, outcome.error);
             labels.set(Key::StatusCode, outcome.code);
             labels.set(Key::Revision, message.revision.map(Value::Revision));
             labels.set(Key::Outcome, Some(Value::Word(outcome.is)));
-            measurement.requests = Some(1);
-            measurement.duration = outcome.at.map(|at| milliseconds(report.started, at));
+            measurement.add(Part::Requests, 1);
+            if let Some(at) = outcome.at {
+                measurement.add(Part::Duration, milliseconds(report.started, at));
+            }
         }
         measurement
     }
@@ -223,12 +248,19 @@ impl Shared {
         let together = self.registry.borrow_mut().together(measurement);
         match together {
             Some((series, amounts)) => view.measure_all(series, amounts),
-            None => measurement
-                .one_by_one()
-                .for_each(|(_, metric, labels, amount)| self.measure(view, metric, &labels, amount)),
+            None => self.measure_one_by_one(view, measurement),
         }
     }
 
+    #[cold]
+    #[inline(never)]
+    fn measure_one_by_one(&self, view: &mut View<'_>, measurement: &Measurement) {
+        for (_, metric, labels, amount) in measurement.one_by_one() {
+            self.measure(view, metric, &labels, amount);
+        }
+    }
+
+    #[inline(never)]
     fn measure(&self, view: &mut View<'_>, metric: Metric, labels: &Labels, by: i64) {
         let mut registry = self.registry.borrow_mut();
         let Some((series, overflows)) = registry.series(metric, labels) else { return };
@@ -248,9 +280,11 @@ impl Shared {
     /// What all that is measured of an exchange has in common.
     fn endpoint(&self, report: &Report) -> Labels {
         let mut registry = self.registry.borrow_mut();
+        if !registry.has_endpoints() {
+            return Labels::default();
+        }
         // A path that is an endpoint is one that is configured.
-        let path = report.endpoint.as_deref().filter(|_| registry.has_endpoints());
-        let value = path.map(|path| registry.vocabulary.add(NameKind::Endpoint, path));
+        let value = report.endpoint.as_deref().map(|path| registry.vocabulary.add(NameKind::Endpoint, path));
         Labels::default().with(Key::Endpoint, value)
     }
 

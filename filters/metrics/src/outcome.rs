@@ -25,7 +25,7 @@ const CODES: [i64; 13] =
 /// A code as a value: a server can send any number.
 fn code(code: Option<i64>) -> Value {
     let known = |code: i64| CODES.contains(&code) || Reason::ALL.iter().any(|reason| i64::from(reason.code()) == code);
-    let number = code.filter(|code| known(*code)).and_then(|code| i32::try_from(code).ok());
+    let number = code.filter(|code| known(*code)).and_then(|code| i16::try_from(code).ok());
     number.map_or(OTHER, Value::Number)
 }
 
@@ -59,7 +59,8 @@ pub(crate) fn of(report: &Report, message: &MessageReport) -> Outcome {
                 // The answer comes on another stream (2024-11-05), in another exchange.
                 Some(202) => Outcome { is: Word::Accepted, error: None, code: None, at: None },
                 Some(status) if status >= 400 => {
-                    Outcome { error: Some(Value::Number(status.into())), ..fixed(Word::HttpError) }
+                    let error = i16::try_from(status).map_or(OTHER, Value::Number);
+                    Outcome { error: Some(error), ..fixed(Word::HttpError) }
                 }
                 _ if !response.is_complete => fixed(Word::Aborted),
                 _ if response.is_unread => Outcome { error: None, ..fixed(Word::Unread) },

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use meshward_engine::{Amounts, Direction, Series};
 
 use crate::config::MetricsConfig;
-use crate::label::{Code, Key, Label, Labels, OTHER, Value};
+use crate::label::{Code, Key, Label, Labels, OTHER};
 use crate::metric::Metric;
 use crate::together::{Measurement, Sort, Together};
 use crate::vocabulary::Vocabulary;
@@ -75,7 +75,7 @@ impl Registry {
         let family = self.families.get_mut(metric as usize)?.as_mut()?;
         let mut codes: Codes = [0; MOST_LABELS];
         for (place, key) in codes.iter_mut().zip(&family.keys) {
-            *place = labels.get(*key).map_or(0, Value::code);
+            *place = labels.code(*key);
         }
         if let Some(known) = family.series.get(&codes) {
             return Some((Rc::clone(known), false));
@@ -110,6 +110,19 @@ impl Registry {
         if let Some(known) = self.together.get(&sort) {
             return Some(amounts(known));
         }
+        let together = self.gather(measurement)?;
+        let found = amounts(&together);
+        // There are no more sorts than series, but for sorts of the same series.
+        if self.together.len() < self.max_series {
+            self.together.insert(sort, together);
+        }
+        Some(found)
+    }
+
+    // Apart from what every exchange does.
+    #[cold]
+    #[inline(never)]
+    fn gather(&mut self, measurement: &Measurement) -> Option<Together> {
         let mut all = Vec::new();
         for (place, metric, labels, _) in measurement.one_by_one() {
             match self.series(metric, &labels) {
@@ -118,13 +131,7 @@ impl Registry {
                 None => {}
             }
         }
-        let together = Together::new(all);
-        let found = amounts(&together);
-        // There are no more sorts than series, but for sorts of the same series.
-        if self.together.len() < self.max_series {
-            self.together.insert(sort, together);
-        }
-        Some(found)
+        Some(Together::new(all))
     }
 }
 
@@ -139,13 +146,9 @@ impl Family {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
-    use meshward_wire::method::Method;
-    use meshward_wire::refusal::Reason;
-
     use super::*;
-    use crate::label::Word;
+    use crate::label::{Value, Word};
+    use crate::together::Part;
 
     #[test]
     fn every_metric_has_room_for_its_labels() {
@@ -162,31 +165,28 @@ mod tests {
     }
 
     #[test]
-    fn values_differ_as_numbers() {
-        let words = [Value::Word(Word::Aborted), Value::Word(Word::Unread), Value::Number(0), Value::Number(-1)];
-        let others = [Value::Name(0), Value::Name(u32::MAX), Value::Reason(Reason::Denied)];
-        let methods = Method::all().iter().map(Value::Method);
-        let codes: Vec<_> = words.into_iter().chain(others).chain(methods).map(Value::code).collect();
-        assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());
-        assert!(!codes.contains(&0));
-    }
-
-    #[test]
     fn together_is_as_one_by_one() {
         let labels = |tool| {
             let about = Labels::default().with(Key::Tool, Some(Value::Name(tool)));
             about.with(Key::Outcome, Some(Value::Word(Word::Ok)))
         };
-        let whole = |tool| Measurement {
-            labels: labels(tool),
-            decisions: Some(1),
-            requests: Some(1),
-            duration: Some(7),
-            request_size: Some(400),
-            response_size: Some(0),
-            parsed_bytes: Some(900),
-            exchange: Some(Word::Allowed),
+        let of = |labels, exchange, amounts: &[(Part, i64)]| {
+            let mut measurement = Measurement::new(labels);
+            measurement.exchange = exchange;
+            amounts.iter().for_each(|(part, amount)| measurement.add(*part, *amount));
+            measurement
         };
+        let amounts = [
+            (Part::Decisions, 1),
+            (Part::Requests, 1),
+            (Part::Exchanges, 1),
+            (Part::Duration, 7),
+            (Part::ParsedBytes, 900),
+            (Part::RequestSize, 400),
+            (Part::ResponseSize, 0),
+        ];
+        let (untimed, of_message) = ([amounts[0], amounts[1], amounts[2], amounts[5], amounts[6]], &amounts[..2]);
+        let whole = |tool| of(labels(tool), Some(Word::Allowed), &amounts);
         let collect = Metric::ALL.iter().copied().filter(|metric| *metric != Metric::Requests).collect();
         let mut registry = Registry::new(
             &MetricsConfig { collect, max_series: 6 + 2, ..MetricsConfig::default() },
@@ -195,9 +195,9 @@ mod tests {
         );
         for measurement in [
             whole(1),
-            Measurement { duration: None, parsed_bytes: None, ..whole(1) },
-            Measurement { exchange: None, request_size: None, response_size: None, ..whole(1) },
-            Measurement { exchange: Some(Word::Failed), labels: labels(2), ..Measurement::default() },
+            of(labels(1), Some(Word::Allowed), &untimed),
+            of(labels(1), None, of_message),
+            of(labels(2), Some(Word::Failed), &amounts[2..3]),
             whole(1),
         ] {
             let (series, amounts) = registry.together(&measurement).unwrap();

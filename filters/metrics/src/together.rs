@@ -15,14 +15,36 @@ const COUNT: usize = 7;
 pub(crate) struct Measurement {
     /// Of the message, and as far as they are of an exchange, of that.
     pub(crate) labels: Labels,
-    pub(crate) decisions: Option<i64>,
-    pub(crate) requests: Option<i64>,
-    pub(crate) duration: Option<i64>,
-    pub(crate) request_size: Option<i64>,
-    pub(crate) response_size: Option<i64>,
-    pub(crate) parsed_bytes: Option<i64>,
     /// How the exchange ended.
     pub(crate) exchange: Option<Word>,
+    /// By [`Part`].
+    amounts: [i64; COUNT],
+    /// Which of the amounts are there, a bit for each.
+    has: u8,
+}
+
+/// The metrics that every exchange measures, each with its place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Decisions,
+    Requests,
+    Duration,
+    RequestSize,
+    ResponseSize,
+    ParsedBytes,
+    Exchanges,
+}
+
+impl Part {
+    const ALL: [(Self, Metric); COUNT] = [
+        (Self::Decisions, Metric::Decisions),
+        (Self::Requests, Metric::Requests),
+        (Self::Duration, Metric::OperationDuration),
+        (Self::RequestSize, Metric::RequestSize),
+        (Self::ResponseSize, Metric::ResponseSize),
+        (Self::ParsedBytes, Metric::ParsedBytes),
+        (Self::Exchanges, Metric::Exchanges),
+    ];
 }
 
 /// All that decides to which series a measurement goes.
@@ -32,50 +54,47 @@ pub(crate) type Sort = [Code; Key::COUNT + 1];
 #[derive(Debug, Clone)]
 pub(crate) struct Together {
     pub(crate) series: Rc<[Rc<Series>]>,
-    /// The place in [`Measurement::each`] of the amount that each takes.
+    /// The place of the amount that each takes, by [`Part`].
     places: [usize; COUNT],
 }
 
 impl Measurement {
-    /// Each metric with its amount, if there is one.
-    fn each(&self) -> [(Metric, Option<i64>); COUNT] {
-        [
-            (Metric::Decisions, self.decisions),
-            (Metric::Requests, self.requests),
-            (Metric::OperationDuration, self.duration),
-            (Metric::RequestSize, self.request_size),
-            (Metric::ResponseSize, self.response_size),
-            (Metric::ParsedBytes, self.parsed_bytes),
-            (Metric::Exchanges, self.exchange.map(|_| 1)),
-        ]
+    /// One of such labels, and with no amounts yet.
+    pub(crate) fn new(labels: Labels) -> Self {
+        Self { labels, ..Self::default() }
+    }
+
+    /// Has an amount.
+    pub(crate) fn add(&mut self, part: Part, amount: i64) {
+        if let Some(place) = self.amounts.get_mut(part as usize) {
+            *place = amount;
+            self.has |= 1 << part as u8;
+        }
     }
 
     /// All there is to measure, one by one, each with the labels it has.
     pub(crate) fn one_by_one(&self) -> impl Iterator<Item = (usize, Metric, Labels, i64)> {
         let exchange = self.labels.with(Key::Outcome, self.exchange.map(Value::Word));
-        let message = self.labels;
-        self.each().into_iter().enumerate().filter_map(move |(place, (metric, amount))| {
-            let labels = if metric == Metric::Exchanges { exchange } else { message };
-            amount.map(|amount| (place, metric, labels, amount))
+        let amounts = Part::ALL.into_iter().zip(self.amounts).enumerate();
+        amounts.filter(|(place, _)| self.has & (1 << place) != 0).map(move |(place, ((part, metric), amount))| {
+            let labels = if part == Part::Exchanges { exchange } else { self.labels };
+            (place, metric, labels, amount)
         })
     }
 
     pub(crate) fn sort(&self) -> Sort {
         let mut sort = [0; Key::COUNT + 1];
         let (labels, rest) = sort.split_at_mut(Key::COUNT);
-        labels.copy_from_slice(&self.labels.codes());
-        let has = |code, (_, amount): &(Metric, Option<i64>)| code << 1 | u64::from(amount.is_some());
-        let amounts: Code = self.each().iter().fold(0, has);
-        rest.fill(amounts << 8 | self.exchange.map_or(0, |word| word as Code));
+        labels.copy_from_slice(self.labels.codes());
+        rest.fill(Code::from(self.has) << 8 | self.exchange.map_or(0, |word| word as Code));
         sort
     }
 
     /// The amounts in the order of some series.
     pub(crate) fn amounts(&self, of: &Together) -> Amounts {
         let mut amounts = Amounts::default();
-        let each = self.each();
         for (amount, place) in amounts.iter_mut().zip(of.places) {
-            *amount = each.get(place).and_then(|(_, amount)| *amount).unwrap_or_default();
+            *amount = self.amounts.get(place).copied().unwrap_or_default();
         }
         amounts
     }
