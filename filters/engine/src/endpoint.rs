@@ -4,10 +4,12 @@
 //! would read as an endpoint (by decoding, resolving or folding it) must not count as "not an endpoint". Such a path is
 //! neither served nor passed.
 
+use std::rc::Rc;
+
 /// The configured endpoints.
 #[derive(Debug, Clone, Default)]
 pub struct Endpoints {
-    paths: Vec<Vec<u8>>,
+    paths: Vec<Rc<str>>,
     canonical: Vec<Vec<u8>>,
 }
 
@@ -27,18 +29,18 @@ pub enum PathKind {
 impl Endpoints {
     /// Endpoints by their paths (`/mcp`).
     pub fn new<P: AsRef<str>>(paths: impl IntoIterator<Item = P>) -> Self {
-        let paths: Vec<_> = paths.into_iter().map(|p| p.as_ref().as_bytes().to_vec()).collect();
-        let canonical = paths.iter().map(|p| canonical(p)).collect();
+        let paths: Vec<Rc<str>> = paths.into_iter().map(|p| p.as_ref().into()).collect();
+        let canonical = paths.iter().map(|p| canonical(p.as_bytes())).collect();
         Self { paths, canonical }
     }
 
     /// Sorts a request target (the `:path` with its query) into its kind.
     #[must_use]
     pub fn classify(&self, target: &[u8]) -> PathKind {
-        let path = target.split(|b| *b == b'?').next().unwrap_or_default();
-        if self.paths.iter().any(|p| p == path) {
+        if self.path(target).is_some() {
             return PathKind::Endpoint;
         }
+        let path = without_query(target);
         let canonical = canonical(path);
         if self.canonical.contains(&canonical) {
             return PathKind::LookAlike;
@@ -48,6 +50,16 @@ impl Endpoints {
         };
         if self.canonical.iter().any(below) { PathKind::Below } else { PathKind::Other }
     }
+
+    /// The path of the endpoint that a request target is.
+    pub(crate) fn path(&self, target: &[u8]) -> Option<&Rc<str>> {
+        let path = without_query(target);
+        self.paths.iter().find(|endpoint| endpoint.as_bytes() == path)
+    }
+}
+
+fn without_query(target: &[u8]) -> &[u8] {
+    target.split(|b| *b == b'?').next().unwrap_or_default()
 }
 
 /// The path as the most obliging server could read it: every percent-encoding undone however often it was done, cut at

@@ -21,7 +21,7 @@ pub struct Report {
     /// On which side of the server or client the proxy stands.
     pub direction: Direction,
     /// The endpoint by its configured path. `None`: the path was refused because it only resembles one, or is none.
-    pub endpoint: Option<String>,
+    pub endpoint: Option<Rc<str>>,
     /// The request's method in HTTP.
     pub http_method: HttpMethod,
     /// `Mcp-Session-Id`: the request's, or the one that the server gives with its answer.

@@ -32,6 +32,12 @@ pub trait Stage {
         false
     }
 
+    /// Whether it sees requests as a whole ([`StageExchange::request_body`], [`StageExchange::request_leaves`]). Neither is called where
+    /// no stage says so.
+    fn sees_bodies(&self) -> bool {
+        false
+    }
+
     /// How it reads any response at most: the client's `accept-encoding` must go if it ever does.
     fn reads_responses(&self) -> Reads {
         Reads::Nothing

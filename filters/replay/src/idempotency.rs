@@ -122,6 +122,10 @@ impl Stage for IdempotencyStage {
         "idempotency"
     }
 
+    fn sees_bodies(&self) -> bool {
+        true
+    }
+
     fn reads_responses(&self) -> Reads {
         Reads::Observes
     }

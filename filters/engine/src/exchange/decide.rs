@@ -30,9 +30,11 @@ pub(super) struct Position {
 
 impl Exchange {
     pub(super) fn decide(&mut self, body: &[u8], host: &mut dyn Host, effects: &mut Effects) {
-        let asked = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| part.request_body(body, scope);
-        if let Err(reason) = self.ask_parts(asked, self.editable_with_body(), host, effects) {
-            return self.refuse_head(reason, effects);
+        if self.pipeline.sees_bodies {
+            let asked = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| part.request_body(body, scope);
+            if let Err(reason) = self.ask_parts(asked, self.editable_with_body(), host, effects) {
+                return self.refuse_head(reason, effects);
+            }
         }
         self.decide_from(body, Position::default(), None, Splices::default(), host, effects);
     }

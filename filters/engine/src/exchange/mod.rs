@@ -10,7 +10,7 @@ mod response;
 mod waiting;
 mod without_message;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use meshward_wire::limits::Limits;
@@ -51,10 +51,14 @@ pub struct Pipeline {
     edits_response_heads: bool,
     edits_event_ids: bool,
     looks_into_arguments: bool,
+    sees_bodies: bool,
     /// For exchanges that have not kept any yet.
     no_headers: Rc<KeptHeaders>,
     requests: Cell<Option<Reader>>,
     responses: Cell<Option<Reader>>,
+    /// The memory of those that are over.
+    #[expect(clippy::vec_box, reason = "they go from one exchange to the next, and do not move")]
+    observations: RefCell<Vec<Box<Observation>>>,
 }
 
 impl std::fmt::Debug for Pipeline {
@@ -78,6 +82,7 @@ impl Pipeline {
             edits_response_heads: stages.iter().any(|stage| stage.edits_response_heads()),
             edits_event_ids: stages.iter().any(|stage| stage.edits_event_ids()),
             no_headers: Rc::default(),
+            sees_bodies: stages.iter().any(|stage| stage.sees_bodies()),
             looks_into_arguments: stages.iter().any(|stage| stage.looks_into_arguments()),
             tickers: stages.iter().enumerate().filter_map(|(at, stage)| stage.ticker().map(|_| at)).collect(),
             settings,
@@ -87,6 +92,7 @@ impl Pipeline {
             reads_names: false,
             requests: Cell::new(None),
             responses: Cell::new(None),
+            observations: RefCell::default(),
         }
     }
 
@@ -329,10 +335,7 @@ impl Exchange {
     /// Whether the length of an upstream's response is of interest, though it is not read.
     const fn measures_response(&self) -> bool {
         match &self.observation {
-            Some(observation) => {
-                let report = &observation.report;
-                report.response.has_started && report.ended.is_none()
-            }
+            Some(observation) => observation.report.response.has_started,
             None => false,
         }
     }

@@ -11,7 +11,6 @@ use super::request::Head;
 use super::response::ResponseHead;
 use super::{Exchange, Outcome, Pipeline};
 use crate::effect::{Counter, Effects, Reply};
-use crate::endpoint::PathKind;
 use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::media::Media;
@@ -24,6 +23,11 @@ use crate::trace::TraceId;
 
 /// The name of what decides before any stage.
 const ENGINE: &str = "engine";
+
+/// For how many exchanges memory is kept.
+const MOST_KEPT: usize = 64;
+/// What was grown for more messages is not kept.
+const MOST_KEPT_MESSAGES: usize = 4;
 
 /// What is reported of an exchange that somebody observes.
 #[derive(Debug)]
@@ -129,22 +133,34 @@ impl MessageReport {
 }
 
 impl Observation {
-    pub(super) fn begin(pipeline: &Pipeline, head: &Head<'_>, kind: PathKind, host: &dyn Host) -> Box<Self> {
-        let path = head.path.split(|b| *b == b'?').next();
+    pub(super) fn begin(pipeline: &Pipeline, head: &Head<'_>, host: &dyn Host) -> Box<Self> {
+        let used = pipeline.observations.borrow_mut().pop();
+        let mut observation = used.unwrap_or_else(|| Self::empty(pipeline));
+        let report = &mut observation.report;
+        report.endpoint = pipeline.settings.endpoints.path(head.path).cloned();
+        report.http_method = match head.method {
+            b"POST" => HttpMethod::Post,
+            b"GET" => HttpMethod::Get,
+            b"DELETE" => HttpMethod::Delete,
+            b"OPTIONS" => HttpMethod::Options,
+            _ => HttpMethod::Other,
+        };
+        report.session = text(head.session);
+        report.started = host.now();
+        observation.observers.extend(pipeline.observers.iter().map(|observer| observer.open()));
+        observation
+    }
+
+    #[cold]
+    fn empty(pipeline: &Pipeline) -> Box<Self> {
         Box::new(Self {
             report: Report {
                 direction: pipeline.settings.direction,
-                endpoint: if kind == PathKind::Endpoint { text(path) } else { None },
-                http_method: match head.method {
-                    b"POST" => HttpMethod::Post,
-                    b"GET" => HttpMethod::Get,
-                    b"DELETE" => HttpMethod::Delete,
-                    b"OPTIONS" => HttpMethod::Options,
-                    _ => HttpMethod::Other,
-                },
-                session: text(head.session),
+                endpoint: None,
+                http_method: HttpMethod::Other,
+                session: None,
                 outcome: Outcome::Open,
-                started: host.now(),
+                started: 0,
                 decided: None,
                 ended: None,
                 request_bytes: 0,
@@ -155,9 +171,41 @@ impl Observation {
             },
             is_decided: false,
             reads_names: pipeline.reads_names,
-            observers: pipeline.observers.iter().map(|observer| observer.open()).collect(),
+            observers: Vec::with_capacity(pipeline.observers.len()),
             remarks: Remarks::default(),
         })
+    }
+
+    /// Gives its memory to exchanges to come, with nothing of this one.
+    fn give_back(mut self: Box<Self>, pipeline: &Pipeline) {
+        // All of them, so that what is added is not forgotten here.
+        let Self { report, is_decided, reads_names: _, observers, remarks } = &mut *self;
+        let Report {
+            direction: _,
+            endpoint,
+            http_method,
+            session,
+            outcome,
+            started,
+            decided,
+            ended,
+            request_bytes,
+            parsed_bytes,
+            messages,
+            response,
+        } = report;
+        (*endpoint, *session, *http_method, *outcome) = (None, None, HttpMethod::Other, Outcome::Open);
+        (*started, *decided, *ended, *request_bytes, *parsed_bytes) = (0, None, None, 0, 0);
+        *response = ResponseReport::default();
+        *is_decided = false;
+        *remarks = Remarks::default();
+        observers.clear();
+        messages.clear();
+        let is_small = messages.capacity() <= MOST_KEPT_MESSAGES;
+        let mut kept = pipeline.observations.borrow_mut();
+        if is_small && kept.len() < MOST_KEPT {
+            kept.push(self);
+        }
     }
 
     fn tell(&mut self, moment: &Moment<'_>, host: &mut dyn Host, headers: &KeptHeaders, effects: &mut Effects) {
@@ -175,16 +223,19 @@ impl Observation {
         headers: &KeptHeaders,
         effects: &mut Effects,
     ) {
-        let mut message = MessageReport::of_method(call.message, call.method);
-        message.revision = call.revision;
-        message.trace_id = trace_id;
-        if self.reads_names {
-            message.target = Some(call.target.clone().into_owned());
-            message.client = client(call.message);
+        let index = self.report.messages.len();
+        self.report.messages.push(MessageReport::of_method(call.message, call.method));
+        if let Some(message) = self.report.messages.last_mut() {
+            message.revision = call.revision;
+            message.trace_id = trace_id;
+            if self.reads_names {
+                message.target = Some(call.target.clone().into_owned());
+                message.client = client(call.message);
+            }
+            self.remarks.move_to(message);
+            message.decision = decided(&message.rulings);
         }
-        self.remarks.move_to(&mut message);
-        message.decision = decided(&message.rulings);
-        self.add(message, Some(call), host, headers, effects);
+        self.tell(&Moment::Decided { index, call: Some(call) }, host, headers, effects);
     }
 
     /// A message is refused before any stage saw it.
@@ -207,20 +258,14 @@ impl Observation {
         if message.is_none() {
             report.answered_here(reason, host.now());
         }
-        self.add(report, None, host, headers, effects);
+        self.add(report, host, headers, effects);
     }
 
-    fn add(
-        &mut self,
-        message: MessageReport,
-        call: Option<&Call<'_>>,
-        host: &mut dyn Host,
-        headers: &KeptHeaders,
-        effects: &mut Effects,
-    ) {
+    /// Something that no stage saw.
+    fn add(&mut self, message: MessageReport, host: &mut dyn Host, headers: &KeptHeaders, effects: &mut Effects) {
         let index = self.report.messages.len();
         self.report.messages.push(message);
-        self.tell(&Moment::Decided { index, call }, host, headers, effects);
+        self.tell(&Moment::Decided { index, call: None }, host, headers, effects);
     }
 
     /// The shape in which a message is refused that is not the usual one.
@@ -296,7 +341,7 @@ impl Observation {
         effects: &mut Effects,
     ) {
         let report = &mut self.report;
-        report.response.status = std::str::from_utf8(head.status).ok().and_then(|status| status.parse().ok());
+        report.response.status = status(head.status);
         report.response.has_started = true;
         report.response.is_stream = head.media == Media::EventStream;
         report.response.is_complete = end_of_stream;
@@ -315,6 +360,14 @@ impl Observation {
             ..ResponseReport::default()
         };
     }
+}
+
+/// A status of three digits (RFC 9110, section 15).
+fn status(digits: &[u8]) -> Option<u16> {
+    let digit = |status: u16, digit: &u8| {
+        digit.is_ascii_digit().then(|| status.wrapping_mul(10).wrapping_add(u16::from(digit.wrapping_sub(b'0'))))
+    };
+    digits.first_chunk::<3>().filter(|three| three.len() == digits.len())?.iter().try_fold(0, digit)
 }
 
 fn text(value: Option<&[u8]>) -> Option<String> {
@@ -370,12 +423,12 @@ impl Exchange {
                 }
                 Outcome::Failed if observation.report.messages.is_empty() => {
                     let undecided = MessageReport { decision: Decided::Failed, ..MessageReport::default() };
-                    observation.add(undecided, None, host, headers, effects);
+                    observation.add(undecided, host, headers, effects);
                 }
                 _ => {}
             }
         }
-        if over == Over::No || observation.report.ended.is_some() {
+        if over == Over::No {
             return;
         }
         if over == Over::Failed {
@@ -385,6 +438,9 @@ impl Exchange {
         }
         observation.report.ended = Some(host.now());
         observation.tell(&Moment::Ended, host, &self.headers, effects);
+        if let Some(observation) = self.observation.take() {
+            observation.give_back(&self.pipeline);
+        }
     }
 }
 

@@ -126,7 +126,7 @@ impl Exchange {
             return;
         }
         if !pipeline.observers.is_empty() {
-            self.observation = Some(Observation::begin(&pipeline, &head, kind, host));
+            self.observation = Some(Observation::begin(&pipeline, &head, host));
         }
         if let Some(Some(reason)) = elsewhere {
             return self.refuse(reason, effects);
@@ -216,12 +216,14 @@ impl Exchange {
 
     /// Tells the stages that the request goes on, and with which body.
     pub(super) fn leave(&mut self, body: &[u8], editable: Editable, host: &mut dyn Host, effects: &mut Effects) {
-        let leaves = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| {
-            part.request_leaves(body, scope);
-            HeadVerdict::Pass
-        };
-        // Nobody refuses any more.
-        let _: Result<(), Reason> = self.ask_parts(leaves, editable, host, effects);
+        if self.pipeline.sees_bodies {
+            let leaves = |part: &mut dyn StageExchange, scope: &mut Scope<'_>| {
+                part.request_leaves(body, scope);
+                HeadVerdict::Pass
+            };
+            // Nobody refuses any more.
+            let _: Result<(), Reason> = self.ask_parts(leaves, editable, host, effects);
+        }
         self.request = RequestState::Passing;
         self.outcome = Outcome::Allowed;
     }

@@ -475,6 +475,9 @@ impl Stage for BodyStage {
     fn name(&self) -> &'static str {
         "body"
     }
+    fn sees_bodies(&self) -> bool {
+        true
+    }
     fn open(&self) -> Box<dyn StageExchange> {
         Box::new(BodyExchange)
     }

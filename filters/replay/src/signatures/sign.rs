@@ -62,6 +62,10 @@ impl Stage for SignStage {
         "replay"
     }
 
+    fn sees_bodies(&self) -> bool {
+        true
+    }
+
     fn headers(&self) -> HeaderDemand {
         let covered = self.shared.signer.coverage.fields().chain([INPUT, SIGNATURE]);
         HeaderDemand::Named(covered.map(str::to_owned).collect())

@@ -82,6 +82,10 @@ impl Stage for VerifyStage {
         "replay"
     }
 
+    fn sees_bodies(&self) -> bool {
+        true
+    }
+
     fn start(&self, host: &dyn Host) {
         if let Some(nonces) = &self.shared.nonces {
             nonces.start(host);
