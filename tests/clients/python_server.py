@@ -111,6 +111,23 @@ async def get_answers(context: Context) -> str:
 
 
 @server.tool()
+async def ask_aside(context: Context) -> str:
+    """Asks for sampling on the stream that a GET of the client's has opened (sessions only)."""
+    calls.append("ask_aside")
+    question = types.TextContent(type="text", text="are you there?")
+    messages = [types.SamplingMessage(role="user", content=question)]
+    for _ in range(10):
+        try:
+            async with asyncio.timeout(2):
+                answer = await context.session.create_message(messages, max_tokens=10)
+            return f"the model says {answer.content.text}"
+        except TimeoutError:
+            # The client has not opened it yet, and what was asked is lost.
+            pass
+    return "no stream"
+
+
+@server.tool()
 def delete_repo(name: str) -> str:
     calls.append("delete_repo")
     return f"{name} is gone"

@@ -6,7 +6,8 @@ use meshward_tests::proxy::Proxy;
 use meshward_tests::raw::{self, Answer};
 use serde_json::{Value, json};
 
-use super::{all_features, comparable, document, each, of};
+use super::counting::{Counting, counted};
+use super::{assert_asked_aside, comparable, document, each, features_with_stream, of};
 
 const PING: &str = r#"{"jsonrpc":"2.0","id":2,"method":"ping"}"#;
 
@@ -21,18 +22,23 @@ fn clients_with_their_keys(header_hold: bool) {
     let nonce = json!({"nonce": {"keys": [{"id": "k1", "secret": "MDEyMzQ1Njc4OTAxMjM0NTY3ODkwMTIzNDU2Nzg5MDE="}]}});
     let server = Server::python().unwrap();
     let token = BoundToken::new().unwrap();
-    let proxy = Proxy::behind(&[token.jwt_filter()], &bound(header_hold, nonce), server.address()).unwrap();
+    let service = Counting::start();
+    let (filters, document) = ([token.jwt_filter()], counted(bound(header_hold, nonce)));
+    let proxy = Proxy::behind_counted(&filters, &document, server.address(), service.address()).unwrap();
     each([Mode::Session, Mode::Stateless].map(|mode| Client { sdk: Sdk::Python, mode }), |client| {
-        let steps = |way: &str| all_features(client, &server, &format!("dpop-{header_hold}-{:?}-{way}", client.mode));
+        let steps =
+            |way: &str| features_with_stream(client, &server, &format!("dpop-{header_hold}-{:?}-{way}", client.mode));
         let direct = client.run(server.address(), &steps("direct")).unwrap();
         let proxied = client.run_bound(proxy.address(), &steps("proxied"), &token);
         let proxied = proxied.unwrap_or_else(|error| panic!("{error:#}\n{}", proxy.log()));
+        assert_asked_aside(&direct);
         assert_eq!(comparable(proxied), comparable(direct), "{client:?}");
         // Without it nobody gets in; the one mode sees that when it connects, the other with its first request.
         let stranger = client.run(proxy.address(), &json!([{"list": "tools"}]));
         assert!(stranger.is_err() || stranger.is_ok_and(|lines| of(&lines, "tools")["seen"].is_null()), "{client:?}");
     });
     let refused = proxy.scrape().unwrap();
+    assert!(service.asked() > 0, "nobody asks who counts for all proxies");
     assert!(refused.contains("dpop_nonce_missing"), "no client was asked for a nonce: {refused}");
 }
 

@@ -8,6 +8,7 @@
     reason = "a test may panic: that is how it fails"
 )]
 
+mod counting;
 mod dpop;
 mod guards;
 mod metrics;
@@ -54,6 +55,15 @@ fn all_features(client: Client, server: &Server, key: &str) -> Value {
         {"prompt": "greeting", "arguments": {"name": "Bo"}},
         {"read": "memo://welcome"},
     ])
+}
+
+/// The same, and in a session a question on the stream that a GET opens.
+fn features_with_stream(client: Client, server: &Server, key: &str) -> Value {
+    let mut steps = all_features(client, server, key);
+    if client.mode == Mode::Session {
+        steps.as_array_mut().unwrap().push(json!({"call": "ask_aside"}));
+    }
+    steps
 }
 
 /// The same, with answers that a proxy may hold: within the bound that a configuration has by default.
@@ -106,7 +116,15 @@ fn both(client: Client, server: &Server, proxy: &Proxy, steps: impl Fn(&str) -> 
     let proxied = client.run(proxy.address(), &steps(&key("proxied")));
     let proxied = proxied.unwrap_or_else(|error| panic!("{error:#}\n{}", proxy.log()));
     assert_eq!(direct[0]["revision"], client.mode.revision());
+    assert_asked_aside(&direct);
     (comparable(direct), comparable(proxied))
+}
+
+/// Whoever was to be asked on the stream of a GET was.
+fn assert_asked_aside(lines: &[Value]) {
+    if let Some(line) = lines.iter().find(|line| line["name"] == "ask_aside") {
+        assert_eq!(line["seen"]["text"], "the model says sampled: are you there?", "{line}");
+    }
 }
 
 /// A refusal is an error of the protocol, with its code, message and data, not a failure of the transport.

@@ -67,7 +67,7 @@ fn refusals(host: Host, header_hold: bool) {
     each(CLIENTS, |client| {
         let lines = run(client, &proxy, &steps);
         // `get_small` is shown, as some arguments may be used.
-        let tools = json!({"tools": ["get_small", "get_sampled", "get_elicited", "get_answers"]});
+        let tools = json!({"tools": ["get_small", "get_sampled", "get_elicited", "get_answers", "ask_aside"]});
         assert_eq!(of(&lines, "tools")["seen"], tools, "{client:?}");
         assert_eq!(of(&lines, "prompts")["seen"], json!({"prompts": []}), "{client:?}");
         assert_eq!(of(&lines, "resources")["seen"], json!({"resources": []}), "{client:?}");

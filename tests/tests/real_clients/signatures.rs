@@ -7,11 +7,13 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use meshward_tests::clients::{self, CLIENTS, Server};
+use meshward_tests::envoy;
 use meshward_tests::proxy::{Host, Proxy};
 use meshward_tests::raw;
 use serde_json::{Value, json};
 
-use super::{all_features, both, document, each};
+use super::counting::{Counting, counted};
+use super::{both, document, each, features_with_stream};
 
 const PRIVATE: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIJ+DYvh6SEqVTm50DFtMDoQikTmiCqirVv9mWG9qfSnF\n-----END PRIVATE KEY-----\n";
 const PUBLIC: &str = "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEAJrQLj5P/89iXES9+vFgrIy29clF9CC/oPPsw3c5D0bs=\n-----END PUBLIC KEY-----\n";
@@ -84,12 +86,17 @@ fn reason(body: &str) -> Value {
 fn two_sidecars(header_hold: bool) {
     let host = Host::Envoy;
     let server = Server::python().unwrap();
-    let inbound = Proxy::start(host, &verifies(header_hold), server.address()).unwrap();
+    let service = Counting::start();
+    let module = envoy::module().unwrap();
+    let verifies = counted(verifies(header_hold));
+    let inbound = Proxy::envoy(&verifies, server.address(), &module, 2, Some(service.address())).unwrap();
     let outbound = Proxy::start(host, &signs(), inbound.address()).unwrap();
     each(CLIENTS, |client| {
-        let (direct, proxied) = both(client, &server, &outbound, |key| all_features(client, &server, key));
+        let (direct, proxied) = both(client, &server, &outbound, |key| features_with_stream(client, &server, key));
         assert_eq!(proxied, direct, "{client:?}\n{}", inbound.log());
     });
+
+    assert!(service.asked() > 0, "nobody asks who counts for all proxies");
 
     // Past the client's sidecar nothing gets in.
     let (status, body) = send(inbound.address(), ping());
