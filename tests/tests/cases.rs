@@ -106,7 +106,7 @@ fn every_reason_has_a_case() -> Result<()> {
     };
     let untold: Vec<_> = Reason::ALL
         .iter()
-        // Our own fault, or the store's: nothing that comes over the wire brings it about.
+        // Our own fault, or that of a memory without room: no one exchange brings it about. `tests/once/full.rs` fills memories.
         .filter(|reason| {
             use Reason::{IdempotencyUnavailable, InternalError, NoncesFull, RequestIdsUnavailable};
             let stores = matches!(reason, NoncesFull | IdempotencyUnavailable | RequestIdsUnavailable);

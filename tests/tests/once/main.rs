@@ -10,6 +10,7 @@
 )]
 
 mod calls;
+mod full;
 mod heads;
 mod key_sets;
 mod nonces;

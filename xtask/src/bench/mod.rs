@@ -7,6 +7,7 @@
 //! Two processes with the same module and configuration differ by some microseconds for as long as they run. So where a
 //! difference of that size is looked for, each round has processes of its own.
 
+mod fresh;
 mod load;
 mod memory;
 mod plan;
@@ -46,7 +47,7 @@ pub(crate) struct Args {
     /// Measure another module as well, such as one built with other options; may be given more than once
     #[arg(long, value_name = "NAME=FILE", value_parser = named_file)]
     module: Vec<(String, PathBuf)>,
-    /// Measure only the cases whose name contains this, such as "direct", "condition", "rules", "observed", "list", "pinned", "limited", "result" or "memory"
+    /// Measure only the cases whose name contains this, such as "direct", "condition", "rules", "observed", "list", "pinned", "limited", "signed", "proof", "result" or "memory"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     case: String,
     /// Leave out the benchmarks of reading and deciding, outside of any proxy
@@ -89,7 +90,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     let bench = Bench { workspace, envoy, wrk, upstream, directory };
 
     let mut report = Report::new(fs::metadata(&module)?.len());
-    for mut group in plan::groups(&module, &args.module) {
+    for mut group in plan::groups(&module, &args.module)? {
         group.cases.retain(|case| case.name.contains(&args.case));
         if group.cases.is_empty() {
             continue;
@@ -134,7 +135,10 @@ impl Bench<'_> {
             for (number, case) in group.cases.iter().enumerate() {
                 let at =
                     if group.anew { format!("round {} of {rounds}, ", start.saturating_add(1)) } else { String::new() };
-                let load = Load::new(&self.wrk, self.directory.path(), &case.request, case.connections)?;
+                // A warm-up for each case at most, and something for what is under way at the end.
+                let in_all = turns.saturating_mul(usize::try_from(seconds)?).saturating_add(usize::try_from(warm_up)?);
+                let in_all = in_all.saturating_add(1);
+                let load = Load::new(&self.wrk, self.directory.path(), &case.request, case.connections, in_all)?;
                 // V8 compiles what is often used a second time, on a thread of the same core: some 10,000 calls later that is
                 // done, and no part of what a call costs.
                 let warm_up = Duration::from_secs(if number == 0 { warm_up } else { 1 });

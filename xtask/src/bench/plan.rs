@@ -2,9 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Result;
 use serde_json::{Value, json};
 
 use super::{
+    fresh::Fresh,
     policies::{self, CONDITION, CONDITION_FAILS, CONDITION_HOLDS, Framing, List},
     proxies::{LISTS, Variant},
     request::Request,
@@ -93,7 +95,7 @@ impl Case {
 ///
 /// The upstream reads the whole body before it answers. What is called direct is answered by the proxy itself: without the
 /// cost of a hop, small differences show.
-pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> {
+pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Result<Vec<Group>> {
     let mut first = vec![Variant::plain(), Variant::native(), Variant::meshward(module)];
     first.extend(others.iter().map(|(name, file)| Variant::other(name, file)));
     let refused = || Request::call("/direct", "delete_repo", CONDITION_HOLDS);
@@ -133,7 +135,29 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
         let with = format!("{name} with trace, metrics");
         observed.push(Variant::other(&with, file).with_sections(&["trace", "metrics"]));
     }
-    vec![
+    let proofs = |title: &'static str, name: &str, fresh: Fresh| -> Result<Group> {
+        let token = fresh.verified_token()?;
+        Ok(Group {
+            title,
+            target: "none is set: what a proof costs beside the same policy without it",
+            variants: vec![
+                Variant::plain().behind(&token),
+                Variant::meshward(module).behind(&token),
+                Variant::meshward(module)
+                    .called("with a proof each")
+                    .behind(&token)
+                    .with_section("replay", Fresh::demanded()),
+            ],
+            cases: vec![Case::call(name, Request::of_size("/direct", 400).fresh(fresh), 16)],
+            compare: &[
+                Compare { with: 1, show: Show::Ratio, head: "× without" },
+                Compare { with: 1, show: Show::Difference, head: "µs over without" },
+            ],
+            rounds: 5,
+            anew: false,
+        })
+    };
+    Ok(vec![
         Group {
             title: "A call",
             target: "at most 0.8 of what the native filter and RBAC add, and no more than they per byte",
@@ -211,6 +235,33 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             anew: false,
         },
         Group {
+            title: "Signed requests, each with a nonce",
+            target: "none is set: what it costs to let a nonce pass once",
+            variants: vec![
+                Variant::plain(),
+                Variant::meshward(module),
+                Variant::meshward(module)
+                    .called("verifying HMAC")
+                    .with_section("replay", signed::verified(Algorithm::Hmac)),
+                Variant::meshward(module)
+                    .called("verifying HMAC, nonces once")
+                    .with_section("replay", signed::verified_once()),
+            ],
+            cases: vec![Case::call(
+                "signed 4 KiB with a nonce, direct",
+                Request::of_size("/direct", 4096).fresh(Fresh::Nonce),
+                16,
+            )],
+            compare: &[
+                Compare { with: 1, show: Show::Difference, head: "µs over unverified" },
+                Compare { with: 2, show: Show::Difference, head: "µs over nonces ignored" },
+            ],
+            rounds: 5,
+            anew: false,
+        },
+        proofs("Tokens with their key (DPoP, ES256)", "proof ES256, direct", Fresh::Es256)?,
+        proofs("Tokens with their key (DPoP, EdDSA)", "proof EdDSA, direct", Fresh::EdDsa)?,
+        Group {
             title: "Lists, half of the tools hidden",
             target: "the same per byte for 200 tools as for 2,000",
             variants: vec![
@@ -283,5 +334,5 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Vec<Group> 
             rounds: 5,
             anew: false,
         },
-    ]
+    ])
 }

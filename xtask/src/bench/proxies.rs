@@ -1,11 +1,13 @@
 //! The Envoys of the benchmark: an upstream that answers, and one proxy for each thing to compare.
 
 use std::{
+    cell::Cell,
     fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -13,6 +15,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{
+    fresh,
     plan::Case,
     policies::{Framing, List},
     request::Request,
@@ -50,6 +53,8 @@ pub(crate) struct Variant {
     denied: Option<Request>,
     /// It shows the half of a list only.
     pub(crate) filters_lists: bool,
+    /// A filter in front of the module.
+    before: Option<Value>,
 }
 
 #[derive(Debug)]
@@ -71,6 +76,7 @@ impl Variant {
             reads_strictly: false,
             denied: None,
             filters_lists: false,
+            before: None,
         }
     }
 
@@ -110,6 +116,12 @@ impl Variant {
     /// With a section of the configuration.
     pub(crate) fn with_section(mut self, section: &'static str, value: Value) -> Self {
         self.sections.push((section, value));
+        self
+    }
+
+    /// With a filter in front of the module.
+    pub(crate) fn behind(mut self, filter: &Value) -> Self {
+        self.before = Some(filter.clone());
         self
     }
 
@@ -163,6 +175,8 @@ impl Variant {
                 json!([module, whole_body(), router])
             }
         };
+        let filters = at(&mut bootstrap, &filters)?.as_array_mut().context("no filters")?;
+        filters.splice(0..0, self.before.clone());
         let routes = at(&mut bootstrap, &format!("{manager}/route_config/virtual_hosts/0/routes"))?;
         routes
             .as_array_mut()
@@ -354,6 +368,8 @@ fn type_of_content(value: &str) -> Value {
 #[derive(Debug)]
 pub(crate) struct Proxy {
     process: Process,
+    /// How much of what no two requests have alike it has been sent.
+    taken: Cell<usize>,
     denied: Option<Request>,
     filters_lists: bool,
 }
@@ -376,11 +392,19 @@ impl Proxy {
         };
         // A port that was free may be taken by the time Envoy asks for it.
         let process = start().or_else(|_| start()).with_context(|| format!("starting {}", variant.name))?;
-        Ok(Self { process, denied: variant.denied.clone(), filters_lists: variant.filters_lists })
+        Ok(Self { process, taken: Cell::new(0), denied: variant.denied.clone(), filters_lists: variant.filters_lists })
     }
 
     pub(crate) fn port(&self) -> u16 {
         self.process.port
+    }
+
+    pub(crate) const fn taken(&self) -> usize {
+        self.taken.get()
+    }
+
+    pub(crate) fn take(&self, more: usize) {
+        self.taken.set(self.taken.get().saturating_add(more));
     }
 
     /// CPU time that the process has used until now, all of its threads together.
@@ -432,7 +456,14 @@ impl Proxy {
     }
 
     fn answer(&self, request: &Request) -> Result<String> {
-        ask(self.process.port, &request.head(), &request.body)
+        // Numbers that no list has.
+        static NEXT: AtomicUsize = AtomicUsize::new(1_000_000_000);
+        let mut more = Vec::new();
+        if let Some(fresh) = request.fresh {
+            let made = fresh::values(fresh, request, NEXT.fetch_add(1, Ordering::Relaxed), 1)?;
+            more = fresh.names().iter().copied().zip(made.into_iter().flatten()).collect();
+        }
+        ask(self.process.port, &request.head(&more), &request.body)
     }
 }
 

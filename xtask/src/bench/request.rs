@@ -1,5 +1,6 @@
 //! What is sent: calls of a tool, and the question for a list, as a client of revision 2026-07-28 sends them.
 
+use super::fresh::Fresh;
 use super::signed;
 
 /// The fields of `_meta` that every request of that revision has.
@@ -20,8 +21,10 @@ pub(crate) struct Request {
     tool: Option<&'static str>,
     /// It has the context of a trace, in the header field too.
     is_traced: bool,
-    /// The fields that sign it.
+    /// The fields that sign it, or that have a token.
     signed: Vec<(&'static str, String)>,
+    /// What each one sent has of its own.
+    pub(crate) fresh: Option<Fresh>,
     pub(crate) body: String,
 }
 
@@ -37,6 +40,7 @@ impl Request {
             tool: Some(tool),
             is_traced: false,
             signed: Vec::new(),
+            fresh: None,
             body,
         }
     }
@@ -67,7 +71,7 @@ impl Request {
     /// The question for a list of tools.
     pub(crate) fn list(path: &str) -> Self {
         let body = format!(r#"{{"jsonrpc":"2.0","id":17,"method":"tools/list","params":{{{META}}}}}"#);
-        Self { path: path.to_owned(), method: "tools/list", tool: None, is_traced: false, signed: Vec::new(), body }
+        Self { method: "tools/list", tool: None, body, ..Self::call(path, "", "{}") }
     }
 
     /// The header fields, without those of HTTP's own framing.
@@ -90,9 +94,15 @@ impl Request {
         Self { signed: signed::fields(&self), ..self }
     }
 
-    /// The request line and the header fields, each line with its end.
-    pub(crate) fn head(&self) -> String {
-        let lines = self.headers().into_iter().map(|(name, value)| format!("{name}: {value}\r\n"));
+    /// The same, where each one sent is unlike all others.
+    pub(crate) fn fresh(self, fresh: Fresh) -> Self {
+        Self { signed: fresh.fixed(&self), fresh: Some(fresh), ..self }
+    }
+
+    /// The request line and the header fields, these too, each line with its end.
+    pub(crate) fn head(&self, more: &[(&str, String)]) -> String {
+        let more = more.iter().map(|(name, value)| (*name, value.as_str()));
+        let lines = self.headers().into_iter().chain(more).map(|(name, value)| format!("{name}: {value}\r\n"));
         std::iter::once(format!("POST {} HTTP/1.1\r\n", self.path)).chain(lines).collect()
     }
 }
