@@ -62,6 +62,18 @@ impl Proxy {
         Self::envoy_with(document, upstream, module, workers, clusters.into_iter().collect(), &[])
     }
 
+    /// Starts a proxy with a rate limit service, cluster `rls`.
+    ///
+    /// # Errors
+    /// As [`Proxy::start`].
+    pub fn counted(host: Host, document: &Value, upstream: SocketAddr, rate_limits: SocketAddr) -> Result<Self> {
+        let module = envoy::module()?;
+        match host {
+            Host::Envoy => Self::envoy(document, upstream, &module, 2, Some(rate_limits)),
+            Host::Serve => Self::serve(document, upstream, &module, &[format!("--cluster=rls=h2c://{rate_limits}")]),
+        }
+    }
+
     /// Starts an Envoy with filters in front of the module.
     ///
     /// # Errors

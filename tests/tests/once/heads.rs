@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::Method;
 use meshward_tests::grpc;
+use meshward_tests::proxy::{Host, Proxy};
 use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -54,14 +55,14 @@ const WAITING: usize = 40;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_may_go_away_or_write_on_while_their_heads_wait() {
-    for header_hold in [true, false] {
+    for (host, header_hold) in [Host::Envoy, Host::Serve].into_iter().flat_map(|host| [(host, true), (host, false)]) {
         let (slow, address) = Slow::start().await;
         let server = Server::start().await;
         let replay = json!({"freshness": {"nonce": {"header": "x-nonce"}}, "nonces": {"service": true}});
         let mut document = asking(replay);
         document["header_hold"] = json!(header_hold);
         document["rate_limit_service"]["timeout_ms"] = json!(30_000);
-        let proxy = envoy_with(&document, &server, 2, Some(address));
+        let proxy = Proxy::counted(host, &document, server.address, address).unwrap();
         let to = proxy.address();
 
         let head = |nonce: &str, more: &str| {
@@ -98,7 +99,7 @@ async fn clients_may_go_away_or_write_on_while_their_heads_wait() {
             stream.write_all(rest.as_bytes()).await.unwrap();
         }
         tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(server.calls(), 0, "something went on before the answer, with header hold: {header_hold}");
+        assert_eq!(server.calls(), 0, "something went on before the answer, {host:?}, with header hold: {header_hold}");
 
         slow.answers.store(true, Ordering::SeqCst);
         for client in staying {
@@ -115,7 +116,7 @@ async fn clients_may_go_away_or_write_on_while_their_heads_wait() {
         let passed = server.calls();
         assert!(
             passed == WAITING + 1 || !header_hold && passed <= WAITING + 3,
-            "{passed}: who is gone is not let through"
+            "{host:?}: {passed}: who is gone is not let through"
         );
         assert_eq!(Client::connect(to).await.send(&Method::GET, &[("x-nonce", "after")]).await, Answer::Passed);
     }

@@ -7,7 +7,6 @@ use std::process::{Command, Stdio};
 use std::thread;
 
 use meshward_tests::clients::{self, CLIENTS, Server};
-use meshward_tests::envoy;
 use meshward_tests::proxy::{Host, Proxy};
 use meshward_tests::raw;
 use serde_json::{Value, json};
@@ -87,9 +86,8 @@ fn two_sidecars(header_hold: bool) {
     let host = Host::Envoy;
     let server = Server::python().unwrap();
     let service = Counting::start();
-    let module = envoy::module().unwrap();
     let verifies = counted(verifies(header_hold));
-    let inbound = Proxy::envoy(&verifies, server.address(), &module, 2, Some(service.address())).unwrap();
+    let inbound = Proxy::counted(host, &verifies, server.address(), service.address()).unwrap();
     let outbound = Proxy::start(host, &signs(), inbound.address()).unwrap();
     each(CLIENTS, |client| {
         let (direct, proxied) = both(client, &server, &outbound, |key| features_with_stream(client, &server, key));
