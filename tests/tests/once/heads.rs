@@ -12,7 +12,7 @@ use serde_json::json;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::service::asking;
+use crate::service::{METHODS, SECRET, asking};
 use crate::support::*;
 
 /// A service that says `OK` to all once it may.
@@ -120,4 +120,33 @@ async fn clients_may_go_away_or_write_on_while_their_heads_wait() {
         );
         assert_eq!(Client::connect(to).await.send(&Method::GET, &[("x-nonce", "after")]).await, Answer::Passed);
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_head_that_has_waited_is_signed_on_its_way_out() {
+    let (slow, address) = Slow::start().await;
+    slow.answers.store(true, Ordering::SeqCst);
+    let server = Server::start().await;
+    let verifies = document(json!({
+        "signatures": {"verify": {"keys": [{"id": "client", "algorithm": "hmac-sha256", "secret": SECRET}]}},
+        "nonces": {"restart": "accept"},
+    }));
+    let inbound = Proxy::start(Host::Envoy, &verifies, server.address).unwrap();
+    let mut signs = asking(json!({
+        "freshness": {"nonce": {"header": "x-nonce"}},
+        "nonces": {"service": true},
+        "signatures": {"sign": {"key": {"id": "client", "algorithm": "hmac-sha256", "secret": SECRET}}},
+    }));
+    signs["direction"] = json!("outbound");
+    for host in [Host::Envoy, Host::Serve] {
+        let outbound = Proxy::counted(host, &signs, inbound.address(), address).unwrap();
+        for method in &METHODS {
+            let nonce = format!("{host:?}-{method}");
+            let sent = Client::connect(outbound.address()).await.send(method, &[("x-nonce", &nonce)]).await;
+            assert_eq!(sent, Answer::Passed, "{nonce}");
+        }
+    }
+    assert_eq!((slow.questions.load(Ordering::SeqCst), server.calls()), (6, 6));
+    let sent = Client::connect(inbound.address()).await.send(&Method::GET, &[]).await;
+    assert_eq!(sent, Answer::refused(401, "signature_missing"));
 }
