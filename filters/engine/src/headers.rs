@@ -135,6 +135,14 @@ impl KeptHeaders {
         })
     }
 
+    /// Whether there is a field line of a name.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        let is = |line: &Line| {
+            self.bytes.get(line.name..line.value).is_some_and(|n| n.eq_ignore_ascii_case(name.as_bytes()))
+        };
+        self.lines.iter().any(|line| line.value.wrapping_sub(line.name) == name.len() && is(line))
+    }
+
     /// The values of one name.
     pub fn all<'n>(&'n self, name: &'n str) -> impl Iterator<Item = &'n [u8]> {
         self.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name.as_bytes())).map(|(_, v)| v)

@@ -13,6 +13,16 @@ pub(crate) enum Media {
 
 /// Reads a `content-type`. RFC 9110 allows any case of the type and of parameter names; MCP is UTF-8 only.
 pub(crate) fn of(value: &[u8]) -> Media {
+    match value {
+        b"application/json" => Media::Json,
+        b"text/event-stream" => Media::EventStream,
+        _ => of_other(value),
+    }
+}
+
+// Apart from what nearly all write.
+#[inline(never)]
+fn of_other(value: &[u8]) -> Media {
     let mut parts = value.split(|b| *b == b';');
     let essence = parts.next().unwrap_or_default().trim_ascii();
     let media = if essence.eq_ignore_ascii_case(b"application/json") {

@@ -265,10 +265,18 @@ impl Side {
 /// What is counted and logged; it changes nothing of the exchange.
 pub(crate) fn note(metrics: &Metrics, effect: Effect) {
     match effect {
+        Effect::MeasureAll { series, by } => metrics.measure_all(series, by),
+        other => note_rarely(metrics, other),
+    }
+}
+
+// Apart from what every exchange does.
+#[inline(never)]
+fn note_rarely(metrics: &Metrics, effect: Effect) {
+    match effect {
         Effect::CountRefusal { reason, shadow } => metrics.refusal(reason, shadow),
         Effect::Count { counter, by } => metrics.count(counter, by),
         Effect::Measure { series, by } => metrics.measure(series, by),
-        Effect::MeasureAll { series, by } => metrics.measure_all(series, by),
         Effect::Log(Level::Info, line) => abi::log(LogLevel::Info, &line),
         Effect::Log(Level::Warn, line) => abi::log(LogLevel::Warn, &line),
         Effect::FilterState { key, value } => {
@@ -276,7 +284,8 @@ pub(crate) fn note(metrics: &Metrics, effect: Effect) {
                 abi::log(LogLevel::Warn, &format!("meshward: the host does not take `{key}`"));
             }
         }
-        Effect::Reply(_)
+        Effect::MeasureAll { .. }
+        | Effect::Reply(_)
         | Effect::RequestHeader(_)
         | Effect::ResponseHeader(_)
         | Effect::ReplaceBody(_)

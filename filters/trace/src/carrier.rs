@@ -71,7 +71,11 @@ impl<T> Slot<T> {
 impl Place {
     /// Whether a request's head has any of the three fields.
     pub(crate) fn is_in_head(head: Headers<'_>) -> bool {
-        head.iter().any(|(name, _)| matches!(name, b"traceparent" | b"tracestate" | b"baggage"))
+        // Most names begin otherwise.
+        let is = |name: &[u8]| {
+            matches!(name, [b't', ..] | [b'b', ..]) && matches!(name, b"traceparent" | b"tracestate" | b"baggage")
+        };
+        head.iter().any(|(name, _)| is(name))
     }
 
     /// Whether `params._meta` has any of the three members.

@@ -95,13 +95,17 @@ pub fn unescape(letters: &str) -> Cow<'_, str> {
 
 /// Whether the letters of a string, as in [`unescape`], write a text.
 #[must_use]
+#[inline]
 pub fn writes(letters: &str, text: &str) -> bool {
-    if letters.len() <= text.len() {
-        // An escape has more letters than what it stands for.
-        return letters == text;
-    }
+    // Most texts that differ begin otherwise.
     let first = letters.as_bytes().first();
-    (first == Some(&b'\\') || first == text.as_bytes().first()) && letters.contains('\\') && unescape(letters) == text
+    (first == text.as_bytes().first() || first == Some(&b'\\')) && (letters == text || writes_escaped(letters, text))
+}
+
+#[inline(never)]
+fn writes_escaped(letters: &str, text: &str) -> bool {
+    // An escape has more letters than what it stands for.
+    letters.len() > text.len() && letters.contains('\\') && unescape(letters) == text
 }
 
 /// What [`unescape`] gives, behind what `out` holds.

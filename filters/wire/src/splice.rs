@@ -5,7 +5,7 @@
 
 use std::cmp::Reverse;
 
-use crate::json::{Member, Span, plain_length, write_string};
+use crate::json::{Member, Span, write_string};
 use crate::message::Message;
 
 /// Edits of one text.
@@ -191,7 +191,7 @@ impl Splices {
 
 /// Writes a member's key.
 fn write_key(key: &str, out: &mut Vec<u8>) {
-    if plain_length(key.as_bytes()) == key.len() {
+    if key.bytes().all(|b| b.is_ascii_alphanumeric() || b"._/-".contains(&b)) {
         out.push(b'"');
         out.extend_from_slice(key.as_bytes());
         out.push(b'"');

@@ -235,7 +235,7 @@ impl Exchange {
 
     /// What is kept of the head is what goes on.
     pub(super) fn keep_edit(&mut self, edit: &HeaderEdit) {
-        if self.headers.all(edit.name()).next().is_none() && !self.pipeline.headers.wants(edit.name().as_bytes()) {
+        if !self.headers.has(edit.name()) && !self.pipeline.headers.wants(edit.name().as_bytes()) {
             return;
         }
         let edited = Rc::new(self.headers.edited(edit));
