@@ -331,6 +331,14 @@ impl Server {
         Self::start(Command::new(python()?).arg("changing_server.py"))
     }
 
+    /// `tasks_server.mjs`: tasks of the Tasks extension, stateless requests only.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub fn tasks() -> Result<Self> {
+        Self::start(Command::new(node()?).arg("tasks_server.mjs"))
+    }
+
     /// The MCP project's server "everything", sessions only.
     ///
     /// # Errors

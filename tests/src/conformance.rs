@@ -70,19 +70,25 @@ pub fn run(server: SocketAddr, revision: &str) -> Result<Verdicts> {
         suite.args(["--url", &format!("http://{server}/mcp")]);
     })?
     .wait(|| Ok(()))?;
-    let results = folder.path().join(RESULTS);
     let mut verdicts = Verdicts::default();
-    for folder in std::fs::read_dir(&results).context("the suite has left no results")? {
-        let folder = folder?;
-        let name = folder.file_name().to_string_lossy().into_owned();
-        let scenario = scenario(&name).and_then(|name| name.strip_prefix("server-"));
-        verdicts.read(
-            scenario.with_context(|| format!("{name} is not named after a scenario and a time"))?,
-            &folder.path(),
-        )?;
-    }
-    if verdicts.0.is_empty() {
-        bail!("the conformance suite has checked nothing:\n{}", log_of(folder.path()));
+    verdicts.read_all(folder.path())?;
+    Ok(verdicts)
+}
+
+/// Runs some scenarios, be they of an extension and so of no revision, against the endpoint `/mcp` at an address.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_scenarios(server: SocketAddr, revision: &str, scenarios: &[&str]) -> Result<Verdicts> {
+    let mut verdicts = Verdicts::default();
+    for scenario in scenarios {
+        let folder = tempfile::tempdir()?;
+        suite(folder.path(), |suite, script| {
+            suite.arg(script).args(["server", "--scenario", scenario, "--spec-version", revision, "--force"]);
+            suite.args(["--url", &format!("http://{server}/mcp")]);
+        })?
+        .wait(|| Ok(()))?;
+        verdicts.read_all(folder.path())?;
     }
     Ok(verdicts)
 }
@@ -141,6 +147,24 @@ fn scenario(folder: &str) -> Option<&str> {
 }
 
 impl Verdicts {
+    /// Takes over what a run of the suite against a server left in its folder.
+    fn read_all(&mut self, run: &Path) -> Result<()> {
+        let before = self.0.len();
+        for folder in std::fs::read_dir(run.join(RESULTS)).context("the suite has left no results")? {
+            let folder = folder?;
+            let name = folder.file_name().to_string_lossy().into_owned();
+            let scenario = scenario(&name).and_then(|name| name.strip_prefix("server-"));
+            self.read(
+                scenario.with_context(|| format!("{name} is not named after a scenario and a time"))?,
+                &folder.path(),
+            )?;
+        }
+        if self.0.len() == before {
+            bail!("the conformance suite has checked nothing:\n{}", log_of(run));
+        }
+        Ok(())
+    }
+
     /// Takes over the checks that a scenario left in its folder.
     fn read(&mut self, scenario: &str, folder: &Path) -> Result<()> {
         let file = folder.join("checks.json");

@@ -5,6 +5,7 @@
 #![expect(clippy::indexing_slicing, reason = "a test may panic: that is how it fails")]
 
 mod dpop;
+mod tasks;
 
 use std::collections::BTreeSet;
 use std::sync::OnceLock;
@@ -112,6 +113,7 @@ fn replay_checks(revision: &str) -> Result<()> {
         "sessions": {"keys": keys, "event_ids": true},
         "request_ids": {},
         "request_state": {"keys": keys},
+        "tasks": {"keys": keys},
         "idempotency": {},
     });
     let direct = direct(revision)?;

@@ -14,6 +14,7 @@ use meshward_engine::{
 };
 use meshward_identity::Identity;
 use meshward_wire::message::Message;
+use meshward_wire::method::TargetKind;
 use meshward_wire::mirrored;
 use meshward_wire::refusal::Reason;
 
@@ -113,7 +114,12 @@ impl TasksExchange {
     }
 
     /// Gives the server its own ids, and says what is wrong with the first that is not the caller's.
-    fn take(&mut self, message: &Message<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
+    fn take(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Result<(), Reason> {
+        let message = call.message;
+        // `tasks/result` went with 2026-07-28: who finds that out by an id of its own is told so, whether the server would or not.
+        let is_gone = call.method.zip(call.revision).is_some_and(|(method, revision)| {
+            method.target == TargetKind::Task && !method.from_client.contains(revision)
+        });
         let mut judged = Ok(());
         for presented in presented(message) {
             let taken = match presented {
@@ -127,6 +133,7 @@ impl TasksExchange {
                 }
             };
             judged = judged.and(taken.map_err(|broken| match broken {
+                Broken::Unknown if is_gone => Reason::MethodRefused,
                 Broken::Unknown => Reason::TaskIdUnknown,
                 Broken::Forged => Reason::TaskIdForged,
                 Broken::Moved => Reason::TaskIdMoved,
@@ -151,7 +158,7 @@ impl StageExchange for TasksExchange {
     }
 
     fn request(&mut self, call: &Call<'_>, scope: &mut Scope<'_>) -> Verdict {
-        match (self.take(call.message, scope).map_err(Decision::new), self.shared.mode) {
+        match (self.take(call, scope).map_err(Decision::new), self.shared.mode) {
             (Ok(()), _) => Verdict::Pass,
             (Err(decision), Mode::Enforce) => Verdict::Refuse(decision),
             (Err(decision), Mode::Observe) => Verdict::Observe(decision),
