@@ -91,8 +91,8 @@ fn signed(key: &[u8], more: &[(&str, &str)], body: &str) -> Vec<(String, String)
     signing::signed(("shared", SigningKey::hmac(key).unwrap()), &usual, body, None)
 }
 
-/// A configuration with keys of all kinds, from the environment and its own.
-fn full(mode: &str, [other, before, state]: &[String; 3]) -> Value {
+/// A configuration with keys of all kinds but one, from the environment and its own.
+fn full(mode: &str, [other, before, state, task, _]: &[String; 5]) -> Value {
     json!({
         "apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}], "header_hold": true,
         "audit": {"output": "both"}, "metrics": {},
@@ -107,7 +107,18 @@ fn full(mode: &str, [other, before, state]: &[String; 3]) -> Value {
                 {"id": "now", "env": "SESSIONS"}, {"id": "before", "secret": before}]},
             "request_state": {"bound_to": ["source"], "keys": [
                 {"id": "now", "env": "STATES"}, {"id": "before", "secret": state}]},
+            "tasks": {"bound_to": ["source"], "keys": [
+                {"id": "now", "env": "TASKS"}, {"id": "before", "secret": task}]},
         }
+    })
+}
+
+/// A configuration with the keys of the nonces that proofs must have: what has no proof comes no further.
+fn challenging([.., challenge]: &[String; 5]) -> Value {
+    let keys = json!([{"id": "now", "env": "CHALLENGES"}, {"id": "before", "secret": challenge}]);
+    json!({
+        "apiVersion": "meshward/v1", "endpoints": [{"path": "/mcp"}], "header_hold": true,
+        "audit": {"output": "both"}, "metrics": {}, "replay": {"dpop": {"nonce": {"keys": keys}}}
     })
 }
 
@@ -127,7 +138,7 @@ fn sidecar(document: &Value, server: &Server) -> Value {
     ] {
         *sidecar.pointer_mut(&pointer).unwrap() = value;
     }
-    let variables = json!({"host_env_keys": ["SIGNATURES", "PRIVATE", "SESSIONS", "STATES"]});
+    let variables = json!({"host_env_keys": ["SIGNATURES", "PRIVATE", "SESSIONS", "STATES", "TASKS", "CHALLENGES"]});
     let machine = sidecar.pointer_mut(&format!("{plugin}/vm_config")).and_then(Value::as_object_mut).unwrap();
     machine.insert("environment_variables".to_owned(), variables);
     let everything = json!({"head": "%REQ(SIGNATURE)% %REQ(MCP-SESSION-ID)%", "audit": "%FILTER_STATE(wasm.meshward.audit:PLAIN)%",
@@ -157,6 +168,7 @@ fn a_secret_is_found_in_every_form() {
 async fn no_key_is_in_what_a_proxy_writes_or_answers() {
     let [shared, other, session, state, state_env, before] =
         ["shared", "other", "session", "state", "state-env", "before"].map(bytes_of);
+    let [task, task_env, challenge, challenge_env] = ["task", "task-env", "challenge", "challenge-env"].map(bytes_of);
     let private = KeyPair::generate_for(&PKCS_ED25519).unwrap();
     let pem = private.serialize_pem();
     let der = private.serialize_der();
@@ -172,19 +184,25 @@ async fn no_key_is_in_what_a_proxy_writes_or_answers() {
         Secret::new("the private key", &seed.unwrap()),
         Secret { name: "the private key in PEM", forms: vec![letters.get(..60).unwrap().as_bytes().to_vec()] },
         Secret::new("the key of states", &state_env),
+        Secret::new("the key of tasks", &task_env),
+        Secret::new("the key of challenges", &challenge_env),
     ];
     let configured = [
         Secret::new("the other key of signatures", &other),
         Secret::new("the key of states before", &state),
         Secret::new("the key of sessions before", &before),
+        Secret::new("the key of tasks before", &task),
+        Secret::new("the key of challenges before", &challenge),
     ];
-    let keys = [other, before, state].map(|key| STANDARD.encode(key));
+    let keys = [other, before, state, task, challenge].map(|key| STANDARD.encode(key));
     let server = Server::start().await;
     let variables = [
         ("SIGNATURES", STANDARD.encode(shared)),
         ("PRIVATE", pem),
         ("SESSIONS", STANDARD.encode(session)),
         ("STATES", STANDARD.encode(state_env)),
+        ("TASKS", STANDARD.encode(task_env)),
+        ("CHALLENGES", STANDARD.encode(challenge_env)),
     ];
     let variables: Vec<(&str, &str)> = variables.iter().map(|(name, value)| (*name, value.as_str())).collect();
 
@@ -215,6 +233,12 @@ async fn no_key_is_in_what_a_proxy_writes_or_answers() {
         let mirrored = [("mcp-method", "tools/call"), ("mcp-name", "get"), ("mcp-protocol-version", "2026-07-28")];
         run.send(&envoy, "a forged state", "POST", &signed(&shared, &mirrored, &body), &body).await;
 
+        for id in ["t-1".to_owned(), format!("t~now~{}", "A".repeat(43)), format!("t~before~{}", "A".repeat(43))] {
+            let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tasks/get", "params": {"taskId": id}}).to_string();
+            let status = run.send(&envoy, "a task's forged id", "POST", &signed(&shared, &[], &body), &body).await;
+            assert_eq!(status, 200, "{mode}: a JSON-RPC error");
+        }
+
         for page in ["/stats", "/stats/prometheus", "/clusters", "/listeners"] {
             run.written.push((format!("{mode}: {page}"), envoy.get(page).unwrap().into_bytes()));
         }
@@ -227,11 +251,23 @@ async fn no_key_is_in_what_a_proxy_writes_or_answers() {
         assert!(log.contains("signature_missing"), "{mode}: there are no audit records");
         run.written.push((format!("{mode}: the log"), log.into_bytes()));
     }
+    let envoy = Envoy::start_with(sidecar(&challenging(&keys), &server), 1, &variables, "trace").unwrap();
+    let token = [("authorization", "DPoP a.b.c"), ("dpop", "a.b.c")];
+    for (what, headers) in [("a call without a proof", usual(&[])), ("a call with a token", usual(&token))] {
+        assert_eq!(run.send(&envoy, what, "POST", &headers, &call_of("get")).await, 401, "{what}");
+        let (_, answer) = run.written.last().unwrap();
+        assert!(String::from_utf8_lossy(answer).contains("now~"), "{what}: no nonce was given out");
+    }
+    let dump = envoy.get("/config_dump").unwrap().into_bytes();
+    assert!(!from_environment.iter().any(|secret| secret.is_in(&dump)), "the configuration that Envoy shows has a key");
+    run.written.push(("the log with challenges".to_owned(), envoy.stop().unwrap().into_bytes()));
+
     // A configuration that is refused, for each key that is none.
     for (pointer, value) in [
         ("/replay/signatures/verify/keys/1/secret", json!(format!("!{}", STANDARD.encode(other)))),
         ("/replay/sessions/keys/1/secret", json!([STANDARD.encode(before)])),
         ("/replay/request_state/keys/1/secret", json!({"is": STANDARD.encode(state)})),
+        ("/replay/tasks/keys/1/secret", json!(format!("{}=", STANDARD.encode(task)))),
         ("/replay/signatures/sign/key/env", json!("SESSIONS")),
         ("/replay/sessions/keys/0/env", json!("PRIVATE")),
     ] {
