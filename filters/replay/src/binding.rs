@@ -1,8 +1,50 @@
 //! Whose something is: what of a caller it belongs to.
 
+use std::fmt;
+
 use meshward_engine::{HeaderDemand, Host, KeptHeaders};
 use meshward_identity::{Caller, Identity, Wanted};
 use serde_json::Value;
+
+use crate::key::{Environment, KeyConfig, seal_keys};
+use crate::seal::SealKey;
+use crate::stages::ReplayError;
+
+/// Whose something is, and what seals it to them.
+pub(crate) struct Binding {
+    pub(crate) owners: Owners,
+    /// The first of `keys`.
+    pub(crate) sealing: SealKey,
+    /// Those that open.
+    pub(crate) keys: Vec<SealKey>,
+}
+
+impl fmt::Debug for Binding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Binding").field("owners", &self.owners).finish_non_exhaustive()
+    }
+}
+
+impl Binding {
+    /// Of the `bound_to` and `keys` of a section that has no faults.
+    ///
+    /// # Errors
+    /// A key that the environment does not have.
+    pub(crate) fn new(
+        section: &str,
+        bound_to: &[String],
+        keys: &[KeyConfig],
+        identity: Identity,
+        environment: Environment<'_>,
+    ) -> Result<Self, ReplayError> {
+        let fault = |path: &str, message: String| ReplayError { path: format!("{section}.{path}"), message };
+        let owners = Owners::new(bound_to, identity).map_err(|message| fault("bound_to", message.to_owned()))?;
+        let keys =
+            seal_keys(keys, environment).map_err(|(index, message)| fault(&format!("keys[{index}]"), message))?;
+        let sealing = keys.first().cloned().ok_or_else(|| fault("keys", "name at least one key".to_owned()))?;
+        Ok(Self { owners, sealing, keys })
+    }
+}
 
 /// Something about a caller.
 #[derive(Debug, Clone, PartialEq, Eq)]

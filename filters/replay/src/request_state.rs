@@ -14,12 +14,12 @@ use meshward_wire::message::{Kind, Message};
 use meshward_wire::refusal::Reason;
 use meshward_wire::revision::Era;
 
-use crate::binding::{Owners, demand};
+use crate::binding::{Binding, demand};
 use crate::config::RequestStateConfig;
-use crate::key::{Environment, seal_keys};
+use crate::key::Environment;
 use crate::letters::{canonical, written};
 use crate::nonces::{Nonces, Window};
-use crate::seal::{Broken, SealKey};
+use crate::seal::Broken;
 use crate::stages::ReplayError;
 use crate::state_seal::{Opened, UNIQUE, open, seal};
 
@@ -35,10 +35,7 @@ pub struct RequestStateStage {
 
 struct Shared {
     mode: Mode,
-    owners: Owners,
-    /// The sealing one first.
-    keys: Vec<SealKey>,
-    sealing: SealKey,
+    binding: Binding,
     /// In nanoseconds.
     life: u64,
     nonces: Rc<Nonces>,
@@ -46,7 +43,7 @@ struct Shared {
 
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("owners", &self.owners).finish_non_exhaustive()
+        f.debug_struct("Shared").field("binding", &self.binding).finish_non_exhaustive()
     }
 }
 
@@ -61,16 +58,8 @@ impl RequestStateStage {
         nonces: Rc<Nonces>,
         environment: Environment<'_>,
     ) -> Result<Self, ReplayError> {
-        let fault = |path: String, message: &str| ReplayError {
-            path: format!("request_state.{path}"),
-            message: message.to_owned(),
-        };
-        let owners =
-            Owners::new(&config.bound_to, identity).map_err(|message| fault("bound_to".to_owned(), message))?;
-        let keys = seal_keys(&config.keys, environment)
-            .map_err(|(index, message)| fault(format!("keys[{index}]"), &message))?;
-        let sealing = keys.first().cloned().ok_or_else(|| fault("keys".to_owned(), "name at least one key"))?;
-        let shared = Shared { mode: config.mode, owners, keys, sealing, life: config.life.nanoseconds(), nonces };
+        let binding = Binding::new("request_state", &config.bound_to, &config.keys, identity, environment)?;
+        let shared = Shared { mode: config.mode, binding, life: config.life.nanoseconds(), nonces };
         Ok(Self { shared: Rc::new(shared) })
     }
 }
@@ -89,7 +78,7 @@ impl Stage for RequestStateStage {
     }
 
     fn headers(&self) -> HeaderDemand {
-        demand(self.shared.owners.headers())
+        demand(self.shared.binding.owners.headers())
     }
 
     fn start(&self, host: &dyn Host) {
@@ -110,8 +99,8 @@ impl Shared {
         host: &dyn Host,
         headers: &KeptHeaders,
     ) -> (Option<&'s str>, Result<Option<Callout>, Reason>) {
-        let owner = self.owners.owner(host, headers);
-        let Opened { state, sealed, unique } = match open(&self.keys, presented, &owner, purpose) {
+        let owner = self.binding.owners.owner(host, headers);
+        let Opened { state, sealed, unique } = match open(&self.binding.keys, presented, &owner, purpose) {
             Ok(opened) => opened,
             Err(Broken::Unknown) => return (None, Err(Reason::RequestStateUnknown)),
             Err(Broken::Forged) => return (None, Err(Reason::RequestStateForged)),
@@ -233,9 +222,9 @@ impl StageExchange for RequestStateExchange {
         if !scope.host.random(&mut unique) {
             return Answer::Refuse(Decision::new(Reason::InternalError));
         }
-        let owner = self.shared.owners.owner(&*scope.host, scope.headers);
+        let owner = self.shared.binding.owners.owner(&*scope.host, scope.headers);
         let now = scope.host.now().checked_div(SECOND).unwrap_or_default();
-        let sealed = seal(&self.shared.sealing, &given, &owner, purpose, now, &unique);
+        let sealed = seal(&self.shared.binding.sealing, &given, &owner, purpose, now, &unique);
         scope.splices.replace(place, written(&sealed));
         Answer::Pass
     }

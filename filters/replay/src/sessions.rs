@@ -10,10 +10,10 @@ use meshward_engine::{
 use meshward_identity::Identity;
 use meshward_wire::refusal::Reason;
 
-use crate::binding::{Owners, demand};
+use crate::binding::{Binding, demand};
 use crate::config::SessionsConfig;
-use crate::key::{Environment, seal_keys};
-use crate::seal::{Broken, Kind, SealKey, open};
+use crate::key::Environment;
+use crate::seal::{Broken, Kind, open};
 use crate::stages::ReplayError;
 
 /// The field that carries a session's id (MCP 2025-11-25, basic, transports, Session Management).
@@ -33,15 +33,12 @@ pub struct SessionsStage {
 struct Shared {
     mode: Mode,
     event_ids: bool,
-    owners: Owners,
-    sealing: SealKey,
-    /// The sealing one first.
-    keys: Vec<SealKey>,
+    binding: Binding,
 }
 
 impl fmt::Debug for SessionsStage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SessionsStage").field("owners", &self.shared.owners).finish_non_exhaustive()
+        f.debug_struct("SessionsStage").field("binding", &self.shared.binding).finish_non_exhaustive()
     }
 }
 
@@ -52,14 +49,8 @@ impl SessionsStage {
     /// A key that the environment does not have.
     pub fn new(config: &SessionsConfig, identity: Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
         let SessionsConfig { mode, bound_to, event_ids, keys } = config;
-        let fault = |path: String, message: &str| ReplayError { path, message: message.to_owned() };
-        let owners = Owners::new(bound_to, identity);
-        let owners = owners.map_err(|message| fault("sessions.bound_to".to_owned(), message))?;
-        let keys = seal_keys(keys, environment);
-        let keys = keys.map_err(|(index, message)| fault(format!("sessions.keys[{index}]"), &message))?;
-        let sealing =
-            keys.first().cloned().ok_or_else(|| fault("sessions.keys".to_owned(), "name at least one key"))?;
-        let shared = Shared { mode: *mode, event_ids: *event_ids, owners, sealing, keys };
+        let binding = Binding::new("sessions", bound_to, keys, identity, environment)?;
+        let shared = Shared { mode: *mode, event_ids: *event_ids, binding };
         Ok(Self { shared: Rc::new(shared) })
     }
 }
@@ -82,7 +73,7 @@ impl Stage for SessionsStage {
     }
 
     fn headers(&self) -> HeaderDemand {
-        demand(self.shared.owners.headers())
+        demand(self.shared.binding.owners.headers())
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
@@ -142,7 +133,7 @@ impl SessionsExchange {
         let (unsealed, opened) = match id(first) {
             // A name with `_` would reach the server beside the one that is set here.
             Some(first) if presented.next().is_none() && !name.contains(&b'_') => {
-                open(&shared.keys, first, of, self.caller(&*scope.host, scope.headers))
+                open(&shared.binding.keys, first, of, self.caller(&*scope.host, scope.headers))
             }
             _ => (None, Err(Broken::Unknown)),
         };
@@ -154,7 +145,7 @@ impl SessionsExchange {
     }
 
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
-        self.caller.get_or_insert_with(|| self.shared.owners.owner(host, headers))
+        self.caller.get_or_insert_with(|| self.shared.binding.owners.owner(host, headers))
     }
 }
 
@@ -188,7 +179,7 @@ impl StageExchange for SessionsExchange {
         match id(event).filter(|_| is_short) {
             Some(event) if shared.event_ids => {
                 let caller = self.caller(&*scope.host, scope.headers);
-                EventId::Set(shared.sealing.seal(event, Kind::Event { session: &session }, caller).into_bytes())
+                EventId::Set(shared.binding.sealing.seal(event, Kind::Event { session: &session }, caller).into_bytes())
             }
             Some(_) => EventId::Keep,
             // It fits no header field with its seal: nobody can come back with it.
@@ -203,7 +194,8 @@ impl StageExchange for SessionsExchange {
         let edit = match id(first) {
             Some(session) if given.next().is_none() => {
                 session.clone_into(&mut self.session);
-                let sealed = shared.sealing.seal(session, Kind::Session, self.caller(&*scope.host, scope.headers));
+                let sealed =
+                    shared.binding.sealing.seal(session, Kind::Session, self.caller(&*scope.host, scope.headers));
                 HeaderEdit::Set(SESSION, sealed.into_bytes())
             }
             _ => {

@@ -20,10 +20,10 @@ use meshward_wire::refusal::Reason;
 
 pub use self::config::{TaskListConfig, TasksConfig};
 use self::places::{LIST, METHODS, Presented, given, listing_capability, presented};
-use crate::binding::{Owners, demand};
-use crate::key::{Environment, seal_keys};
+use crate::binding::{Binding, demand};
+use crate::key::Environment;
 use crate::letters::written;
-use crate::seal::{Broken, Kind, SealKey, open};
+use crate::seal::{Broken, Kind, open};
 use crate::stages::ReplayError;
 
 /// The header fields that repeat the method and the task's id (2026-07-28; SEP-2663, Routing Headers).
@@ -36,20 +36,12 @@ pub struct TasksStage {
     shared: Rc<Shared>,
 }
 
+#[derive(Debug)]
 struct Shared {
     mode: Mode,
     /// Lists pass, and are sealed.
     lists: bool,
-    owners: Owners,
-    sealing: SealKey,
-    /// The sealing one first.
-    keys: Vec<SealKey>,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").field("owners", &self.owners).finish_non_exhaustive()
-    }
+    binding: Binding,
 }
 
 impl TasksStage {
@@ -58,15 +50,9 @@ impl TasksStage {
     /// # Errors
     /// A key that the environment does not have.
     pub fn new(config: &TasksConfig, identity: Identity, environment: Environment<'_>) -> Result<Self, ReplayError> {
-        let fault =
-            |path: String, message: &str| ReplayError { path: format!("tasks.{path}"), message: message.to_owned() };
-        let owners =
-            Owners::new(&config.bound_to, identity).map_err(|message| fault("bound_to".to_owned(), message))?;
-        let keys = seal_keys(&config.keys, environment)
-            .map_err(|(index, message)| fault(format!("keys[{index}]"), &message))?;
-        let sealing = keys.first().cloned().ok_or_else(|| fault("keys".to_owned(), "name at least one key"))?;
+        let binding = Binding::new("tasks", &config.bound_to, &config.keys, identity, environment)?;
         let lists = config.list == TaskListConfig::Seal;
-        Ok(Self { shared: Rc::new(Shared { mode: config.mode, lists, owners, sealing, keys }) })
+        Ok(Self { shared: Rc::new(Shared { mode: config.mode, lists, binding }) })
     }
 }
 
@@ -84,7 +70,7 @@ impl Stage for TasksStage {
     }
 
     fn headers(&self) -> HeaderDemand {
-        demand(self.shared.owners.headers())
+        demand(self.shared.binding.owners.headers())
     }
 
     fn open(&self) -> Box<dyn StageExchange> {
@@ -102,14 +88,14 @@ struct TasksExchange {
 
 impl TasksExchange {
     fn caller(&mut self, host: &dyn Host, headers: &KeptHeaders) -> &[u8] {
-        self.caller.get_or_insert_with(|| self.shared.owners.owner(host, headers))
+        self.caller.get_or_insert_with(|| self.shared.binding.owners.owner(host, headers))
     }
 
     /// The server's id in what the caller presents, if it is to get there, and what is wrong with it.
     fn unseal<'p>(&mut self, presented: &'p str, scope: &Scope<'_>) -> (Option<&'p str>, Result<(), Broken>) {
         let shared = Rc::clone(&self.shared);
         let caller = self.caller(&*scope.host, scope.headers);
-        let (id, opened) = open(&shared.keys, presented, Kind::Task, caller);
+        let (id, opened) = open(&shared.binding.keys, presented, Kind::Task, caller);
         (id.filter(|_| opened.is_ok() || shared.mode == Mode::Observe), opened)
     }
 
@@ -175,7 +161,7 @@ impl StageExchange for TasksExchange {
         let lists = shared.lists || shared.mode == Mode::Observe;
         let is_known = asked.methods_of(message.id()).all(|method| method.is_some());
         for (at, id) in given(message, is_known, lists) {
-            let sealed = shared.sealing.seal(&id, Kind::Task, self.caller(&*scope.host, scope.headers));
+            let sealed = shared.binding.sealing.seal(&id, Kind::Task, self.caller(&*scope.host, scope.headers));
             scope.splices.replace(at, written(&sealed));
         }
         if !lists && asked.methods_of(message.id()).flatten().any(|method| method.name == "initialize") {
