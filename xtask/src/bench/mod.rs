@@ -4,8 +4,9 @@
 //! proxies of a group take turns in short rounds, forwards and backwards, so that what drifts on the machine drifts for all.
 //! The figure to compare is CPU time per request of the whole proxy process: it does not depend on who saturates first.
 //!
-//! Two processes with the same module and configuration differ by some microseconds for as long as they run. So where a
-//! difference of that size is looked for, each round has processes of its own.
+//! Two processes with the same module and configuration differ by some microseconds for as long as they run, and it matters
+//! which was started first. So where a difference of that size is looked for, each round has processes of its own, started
+//! and measured in an order of its own.
 
 mod fresh;
 mod load;
@@ -50,6 +51,9 @@ pub(crate) struct Args {
     /// Measure only the cases whose name contains this, such as "direct", "condition", "rules", "observed", "list", "pinned", "limited", "signed", "proof", "result" or "memory"
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     case: String,
+    /// Leave out the proxies whose name does not contain this, but for those that others are compared with
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    proxy: String,
     /// Leave out the benchmarks of reading and deciding, outside of any proxy
     #[arg(long)]
     no_criterion: bool,
@@ -95,6 +99,7 @@ pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
         if group.cases.is_empty() {
             continue;
         }
+        group.keep(&args.proxy);
         let rounds = args.rounds.unwrap_or(if args.quick { 3 } else { group.rounds });
         let run = bench.group(&group, rounds, if args.quick { 1 } else { 2 })?;
         println!("{}\n", run.table());
@@ -131,7 +136,7 @@ impl Bench<'_> {
             if group.anew { (rounds, TURNS, SHORT_WARM_UP_SECONDS, 1) } else { (1, rounds, WARM_UP_SECONDS, seconds) };
         let mut run = Run::new(group, rounds, turns, seconds);
         for start in 0..starts {
-            let proxies = self.start(group)?;
+            let proxies = self.start(group, start)?;
             for (number, case) in group.cases.iter().enumerate() {
                 let at =
                     if group.anew { format!("round {} of {rounds}, ", start.saturating_add(1)) } else { String::new() };
@@ -143,23 +148,23 @@ impl Bench<'_> {
                 // done, and no part of what a call costs.
                 let warm_up = Duration::from_secs(if number == 0 { warm_up } else { 1 });
                 progress(&format!("{}: {at}warming up", case.name));
-                for proxy in &proxies {
+                for (_, proxy) in &proxies {
                     load.run(proxy, warm_up)?;
                 }
                 let mut samples = vec![Vec::new(); proxies.len()];
                 for turn in 0..turns {
                     progress(&format!("{}: {at}turn {} of {turns}", case.name, turn.saturating_add(1)));
                     let mut order: Vec<_> = proxies.iter().zip(&mut samples).collect();
-                    if !turn.saturating_add(start).is_multiple_of(2) {
+                    if !turn.is_multiple_of(2) {
                         order.reverse();
                     }
-                    for (proxy, samples) in order {
+                    for ((_, proxy), samples) in order {
                         samples.push(load.run(proxy, Duration::from_secs(seconds))?);
                     }
                 }
-                for (index, samples) in samples.into_iter().enumerate() {
+                for ((index, _), samples) in proxies.iter().zip(samples) {
                     let samples = if group.anew { Sample::middle(&samples).into_iter().collect() } else { samples };
-                    run.add(case, index, samples);
+                    run.add(case, *index, samples);
                 }
                 progress("");
             }
@@ -167,16 +172,39 @@ impl Bench<'_> {
         Ok(run)
     }
 
-    /// Starts every proxy of a group, and sees that each does what is to be measured.
-    fn start(&self, group: &Group) -> Result<Vec<Proxy>> {
-        let start = |variant: &Variant| {
+    /// Starts every proxy of a group, and sees that each does what is to be measured; in the order of the round, each with
+    /// its place in the group.
+    fn start(&self, group: &Group, round: usize) -> Result<Vec<(usize, Proxy)>> {
+        let start = |(index, variant): (usize, &Variant)| {
             let proxy =
                 Proxy::start(self.workspace, &self.envoy, variant, 1, self.upstream.port(), self.directory.path())?;
             for case in &group.cases {
                 proxy.check(case).with_context(|| format!("{} does not do what is to be measured", variant.name()))?;
             }
-            Ok(proxy)
+            Ok((index, proxy))
         };
-        group.variants.iter().map(start).collect()
+        in_order(group.variants.iter().enumerate().collect(), round).into_iter().map(start).collect()
+    }
+}
+
+/// The order of a round: each is at each place once before an order comes again, and half of the time before each other.
+fn in_order<T>(mut all: Vec<T>, round: usize) -> Vec<T> {
+    let count = all.len().max(1);
+    all.rotate_left((round / 2) % count);
+    if !round.is_multiple_of(2) {
+        all.reverse();
+    }
+    all
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_is_as_often_at_each_place() {
+        let orders: Vec<_> = (0..6).map(|round| in_order(vec!["a", "b", "c"], round).concat()).collect();
+        assert_eq!(orders, ["abc", "cba", "bca", "acb", "cab", "bac"]);
+        assert_eq!(in_order(Vec::<u8>::new(), 3), Vec::<u8>::new());
     }
 }

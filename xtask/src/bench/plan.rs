@@ -30,6 +30,15 @@ pub(crate) struct Group {
     pub(crate) anew: bool,
 }
 
+impl Group {
+    /// Leaves out the proxies whose name does not contain this, but for those that others are compared with.
+    pub(crate) fn keep(&mut self, text: &str) {
+        let first = self.compare.iter().map(|compare| compare.with).max().unwrap_or_default();
+        let mut index = 0..;
+        self.variants.retain(|variant| index.next() <= Some(first) || variant.name().contains(text));
+    }
+}
+
 /// What a proxy adds, beside what another one of its group adds.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compare {
