@@ -155,6 +155,8 @@ pub enum HeaderEdit {
     Remove(&'static str),
     /// Have exactly one field line of this name.
     Set(&'static str, Vec<u8>),
+    /// Have one more field line of this name: for a head that has none of it, where a host need not look for one.
+    Add(&'static str, Vec<u8>),
 }
 
 impl HeaderEdit {
@@ -162,7 +164,7 @@ impl HeaderEdit {
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
-            Self::Remove(name) | Self::Set(name, _) => name,
+            Self::Remove(name) | Self::Set(name, _) | Self::Add(name, _) => name,
         }
     }
 }

@@ -30,6 +30,7 @@ unsafe extern "C" {
     fn proxy_set_buffer_bytes(buffer: u32, start: usize, size: usize, data: *const u8, len: usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_add_header_map_value(map: u32, key: *const u8, key_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_len: usize, value: *const u8, len: usize) -> u32;
     fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
@@ -175,6 +176,13 @@ pub(crate) fn remove_field(map: MapType, name: &str) -> Result<(), Status> {
 pub(crate) fn set_field(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
     // SAFETY: the pointers and lengths are those of live slices, which the host only reads.
     done(unsafe { proxy_replace_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
+}
+
+/// Has one more field line of a name. Envoy does not look for one that is there, for which it would make an index of all
+/// names first.
+pub(crate) fn add_field(map: MapType, name: &str, value: &[u8]) -> Result<(), Status> {
+    // SAFETY: the pointers and lengths are those of live slices, which the host only reads.
+    done(unsafe { proxy_add_header_map_value(map as u32, name.as_ptr(), name.len(), value.as_ptr(), value.len()) })
 }
 
 /// A property by its path.

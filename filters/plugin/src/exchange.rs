@@ -302,6 +302,7 @@ fn apply(map: MapType, edit: &HeaderEdit) -> bool {
     match edit {
         HeaderEdit::Remove(name) => abi::remove_field(map, name).is_ok(),
         HeaderEdit::Set(name, value) => abi::set_field(map, name, value).is_ok(),
+        HeaderEdit::Add(name, value) => abi::add_field(map, name, value).is_ok(),
     }
 }
 

@@ -203,7 +203,8 @@ impl Place {
         }
         let Self { parent, state, baggage } = self;
         if let Some(parent) = parent.take() {
-            edit_field(parent.map_or(HeaderEdit::Remove(PARENT), |parent| begun_in_head(&parent.quoted())));
+            let set = |parent: &Parent| HeaderEdit::Set(PARENT, parent.quoted().value().to_vec());
+            edit_field(parent.map_or(HeaderEdit::Remove(PARENT), set));
         }
         for (name, slot) in [(STATE, state), (BAGGAGE, baggage)] {
             if let Some(list) = slot.take() {
@@ -240,9 +241,9 @@ impl Place {
     }
 }
 
-/// Gives a request's head a parent.
+/// Gives a request's head that has no `traceparent` a parent.
 pub(crate) fn begun_in_head(parent: &Quoted) -> HeaderEdit {
-    HeaderEdit::Set(PARENT, parent.value().to_vec())
+    HeaderEdit::Add(PARENT, parent.value().to_vec())
 }
 
 /// Gives a `params._meta` that has none of the three members a parent.

@@ -28,8 +28,7 @@ impl Parent {
     /// 00 knows.
     pub(crate) fn read(value: &[u8]) -> Option<Self> {
         let (known, rest) = value.split_first_chunk::<LENGTH>()?;
-        let [version, _] = *known.first_chunk()?;
-        let version = hex(&[version, *known.get(1)?])?;
+        let [version]: [u8; 1] = bytes(known.get(..2)?)?;
         let is_whole = match version {
             0 => rest.is_empty(),
             0xff => false,
@@ -68,28 +67,30 @@ impl Quoted {
 }
 
 /// The bytes that as many pairs of hexadecimal digits write, in lower case.
+#[inline]
 fn bytes<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
     let (pairs, rest) = digits.as_chunks::<2>();
-    if pairs.len() != N || !rest.is_empty() {
-        return None;
-    }
+    let pairs: &[[u8; 2]; N] = pairs.try_into().ok()?;
+    // Without a way out, so that the letters can be read side by side.
+    let mut wrong = 0;
     let mut out = [0; N];
     for (byte, pair) in out.iter_mut().zip(pairs) {
-        *byte = hex(pair)?;
+        let [high, low] = pair.map(digit);
+        wrong |= high | low;
+        *byte = high << 4 | low;
     }
-    Some(out)
+    (wrong <= 0xf && rest.is_empty()).then_some(out)
 }
 
-fn hex(pair: &[u8; 2]) -> Option<u8> {
-    let [high, low] = pair.map(digit);
-    Some(high? << 4 | low?)
-}
-
-const fn digit(letter: u8) -> Option<u8> {
-    match letter {
-        b'0'..=b'9' => Some(letter.wrapping_sub(b'0')),
-        b'a'..=b'f' => Some(letter.wrapping_sub(b'a').wrapping_add(10)),
-        _ => None,
+/// What a digit stands for; more than four bits for what is none.
+const fn digit(letter: u8) -> u8 {
+    let (number, letter) = (letter.wrapping_sub(b'0'), letter.wrapping_sub(b'a'));
+    if number < 10 {
+        number
+    } else if letter < 6 {
+        letter.wrapping_add(10)
+    } else {
+        0xff
     }
 }
 

@@ -188,7 +188,15 @@ impl TraceExchange {
     }
 }
 
+#[inline]
 fn count_malformed(place: &'static str, found: &Place, scope: &mut Scope<'_>) {
+    if found.malformed().next().is_some() {
+        count_each(place, found, scope);
+    }
+}
+
+#[cold]
+fn count_each(place: &'static str, found: &Place, scope: &mut Scope<'_>) {
     for part in found.malformed() {
         scope.count(Counter::ContextDropped { place, part }, 1);
         scope.log(Level::Info, format!("trace: dropped a malformed {part} ({place})"));

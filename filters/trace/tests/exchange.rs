@@ -71,6 +71,7 @@ fn send(config: &TraceConfig, hold: bool, random: Option<u8>, head: &[(&str, &st
                 lines.retain(|(n, _)| n != name);
                 lines.push((name.to_owned(), value));
             }
+            Effect::RequestHeader(HeaderEdit::Add(name, value)) => lines.push((name.to_owned(), value)),
             Effect::ReplaceBody(bytes) => sent = bytes,
             _ => {}
         }

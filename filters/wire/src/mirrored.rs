@@ -59,9 +59,10 @@ impl Header {
 
     #[inline]
     fn by(name: &[u8], is: impl Fn(&[u8], &[u8]) -> bool) -> Option<Self> {
-        // All of them begin alike, and most fields do not.
+        // All of them begin alike, and most fields do not: without regard to case, and then as it should be.
         let (first, rest) = name.split_first_chunk::<4>()?;
-        if !is(first, b"mcp-") {
+        let [m, c, p, _] = first.map(|b| b | 0x20);
+        if [m, c, p] != *b"mcp" || !is(first, b"mcp-") {
             return None;
         }
         if is(rest, b"protocol-version") {

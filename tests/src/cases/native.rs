@@ -331,6 +331,7 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
                 fields.retain(|(n, _)| n != name);
                 fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
             }
+            HeaderEdit::Add(name, value) => fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned())),
         }
     }
 }

@@ -131,3 +131,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_digit_is_one_of_sixteen_letters() {
+    for letter in 0..=u8::MAX {
+        for place in [0, 1, 3, 20, 34, 36, 51, 53, 54] {
+            let mut value = format!("00-{TRACE}-{SPAN}-01").into_bytes();
+            value[place] = letter;
+            // Of another version, what is right is read all the same.
+            assert_eq!(
+                Parent::read(&value).is_some(),
+                b"0123456789abcdef".contains(&letter) && !value.starts_with(b"ff"),
+                "{letter:#x} at {place}"
+            );
+        }
+    }
+}
