@@ -5,6 +5,7 @@ use std::rc::Rc;
 use meshward_wire::refusal::Reason;
 
 use crate::callout::Callout;
+use crate::exchange::LateReport;
 use crate::series::{Amounts, Series};
 
 /// Whether what arrived may go on.
@@ -86,6 +87,8 @@ pub enum Effect {
         /// How much of each, in their order.
         by: Amounts,
     },
+    /// Tell observers that the exchange is over: now or some time later, when it is told of others too.
+    Report(LateReport),
     /// Leave a text with the host, under a name, for its access log and its tracer. Envoy: filter state `wasm.<key>`.
     FilterState {
         /// The name.

@@ -117,9 +117,8 @@ impl KeptHeaders {
 
     /// The same after an edit.
     pub(crate) fn edited(&self, edit: &HeaderEdit) -> Self {
-        let stays = |name: &[u8]| {
-            matches!(edit, HeaderEdit::Add(..)) || !name.eq_ignore_ascii_case(edit.name().as_bytes())
-        };
+        let stays =
+            |name: &[u8]| matches!(edit, HeaderEdit::Add(..)) || !name.eq_ignore_ascii_case(edit.name().as_bytes());
         let mut edited: Self = self.iter().filter(|(name, _)| stays(name)).collect();
         if let HeaderEdit::Set(name, value) | HeaderEdit::Add(name, value) = edit {
             edited.push(name.as_bytes(), value);

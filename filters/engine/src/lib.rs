@@ -39,7 +39,7 @@ mod trace;
 pub use callout::{Callout, CalloutOutcome, CalloutRequest};
 pub use effect::{Counter, Effect, Effects, Flow, HeaderEdit, Level, Reply};
 pub use endpoint::{Endpoints, PathKind};
-pub use exchange::{BodyDemand, Exchange, Outcome, Pipeline};
+pub use exchange::{BodyDemand, Exchange, LateReport, Outcome, Pipeline};
 pub use glob::Glob;
 pub use headers::{HeaderDemand, Headers, KeptHeaders};
 pub use host::{Host, StoreError};

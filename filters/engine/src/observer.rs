@@ -6,6 +6,8 @@ use std::rc::Rc;
 use meshward_wire::message::Message;
 
 use crate::effect::{Effect, Effects, Level};
+#[cfg(doc)]
+use crate::exchange::LateReport;
 use crate::headers::{HeaderDemand, KeptHeaders};
 use crate::host::Host;
 use crate::report::{MessageReport, Report};
@@ -28,6 +30,12 @@ pub trait Observer {
     /// Whether it reads [`MessageReport::target`] and [`MessageReport::client`]: texts are copied for them.
     fn reads_names(&self) -> bool {
         true
+    }
+
+    /// Whether it hears of [`Moment::Ended`] some time later ([`LateReport`]), and not at once. What the host knows of the
+    /// exchange has gone by then, and so have the request's header fields.
+    fn hears_late(&self) -> bool {
+        false
     }
 
     /// Its part in one exchange.
@@ -78,7 +86,7 @@ pub enum Moment<'a> {
         /// What it is and what was decided. It has no answer: that comes in another exchange.
         report: &'a MessageReport,
     },
-    /// The exchange is over. Told once, and last.
+    /// The exchange is over. Told once, and last; to some at once, to others later ([`Observer::hears_late`]).
     Ended,
 }
 

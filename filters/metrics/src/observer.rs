@@ -83,6 +83,10 @@ impl Observer for Metrics {
         false
     }
 
+    fn hears_late(&self) -> bool {
+        true
+    }
+
     fn open(&self) -> Box<dyn ExchangeObserver> {
         Box::new(MetricsExchange {
             shared: Rc::clone(&self.shared),

@@ -86,6 +86,13 @@ impl Worker {
         ] {
             self.effects.clear();
             exchange.handle(input, &mut self.world, &mut self.effects);
+            for effect in std::mem::take(&mut self.effects.list) {
+                if let Effect::Report(report) = effect {
+                    report.tell(&mut self.world, &mut self.effects);
+                } else {
+                    self.effects.list.push(effect);
+                }
+            }
             for effect in &self.effects.list {
                 let measured: Vec<(&Rc<Series>, i64)> = match effect {
                     Effect::Measure { series, by } => vec![(series, *by)],

@@ -265,7 +265,7 @@ impl Side {
 /// What is counted and logged; it changes nothing of the exchange.
 pub(crate) fn note(metrics: &Metrics, effect: Effect) {
     match effect {
-        Effect::MeasureAll { series, by } => metrics.measure_all(series, by),
+        Effect::Report(report) => metrics.report(report),
         other => note_rarely(metrics, other),
     }
 }
@@ -284,7 +284,10 @@ fn note_rarely(metrics: &Metrics, effect: Effect) {
                 abi::log(LogLevel::Warn, &format!("meshward: the host does not take `{key}`"));
             }
         }
-        Effect::MeasureAll { .. }
+        Effect::MeasureAll { series, by } => {
+            series.iter().zip(by).for_each(|(series, by)| metrics.measure(Rc::clone(series), by))
+        }
+        Effect::Report(_)
         | Effect::Reply(_)
         | Effect::RequestHeader(_)
         | Effect::ResponseHeader(_)

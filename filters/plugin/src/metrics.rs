@@ -7,10 +7,11 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::rc::Rc;
 
-use meshward_engine::{Amounts, Counter, MetricKind, Series};
+use meshward_engine::{Counter, Effect, Effects, LateReport, MetricKind, Series};
 use meshward_wire::refusal::Reason;
 
 use crate::abi;
+use crate::exchange::ProxyHost;
 use crate::ticks::Ticks;
 
 /// The counters of refusals, and of what else the policy does. All labels come from closed lists.
@@ -27,14 +28,17 @@ const INTERVAL_MS: u32 = 100;
 /// How often within an interval it is told at once.
 const AT_ONCE: u32 = 8;
 /// How much waits at most.
-const MOST_WAITING: usize = 256;
+const MOST_WAITING: usize = 64;
 
 /// What the host has not been told yet.
 #[derive(Debug, Default)]
 struct Waiting {
     /// As it was measured.
     one_by_one: Vec<(Rc<Series>, i64)>,
-    together: Vec<(Rc<[Rc<Series>]>, Amounts)>,
+    /// Of exchanges that are over.
+    reports: Vec<LateReport>,
+    /// What a report leads to, while it is told. It is memory, and empty otherwise.
+    effects: Effects,
     /// Counters and gauges that keep their sums themselves, while the host is told. It is memory, and empty otherwise.
     sums: Vec<Rc<Series>>,
     /// How often there was something to tell in this interval.
@@ -81,10 +85,10 @@ impl Metrics {
         waiting.one_by_one.push((series, by));
     }
 
-    /// Likewise several at once.
-    pub(crate) fn measure_all(&self, series: Rc<[Rc<Series>]>, by: Amounts) {
+    /// Likewise what is to be measured of an exchange that is over.
+    pub(crate) fn report(&self, report: LateReport) {
         let Ok(mut waiting) = self.waiting.try_borrow_mut() else { return };
-        waiting.together.push((series, by));
+        waiting.reports.push(report);
     }
 
     /// Tells the host what was measured, at once or at the end of the interval.
@@ -113,7 +117,7 @@ impl Metrics {
 
 impl Waiting {
     const fn len(&self) -> usize {
-        self.one_by_one.len().saturating_add(self.together.len())
+        self.one_by_one.len().saturating_add(self.reports.len())
     }
 
     const fn is_empty(&self) -> bool {
@@ -122,7 +126,7 @@ impl Waiting {
 
     /// Tells the host each value of a histogram, and of a counter or a gauge the sum.
     fn tell(&mut self) {
-        let Self { one_by_one, together, sums, .. } = self;
+        let Self { one_by_one, reports, effects, sums, .. } = self;
         let mut add = |series: &Rc<Series>, by: i64| {
             if series.kind() == MetricKind::Histogram {
                 measure(series, by);
@@ -133,9 +137,15 @@ impl Waiting {
         for (series, by) in one_by_one.drain(..) {
             add(&series, by);
         }
-        for (all, amounts) in together.drain(..) {
-            for (series, by) in all.iter().zip(amounts) {
-                add(series, by);
+        for report in reports.drain(..) {
+            report.tell(&mut ProxyHost, effects);
+            for effect in effects.list.drain(..) {
+                match effect {
+                    Effect::Measure { series, by } => add(&series, by),
+                    Effect::MeasureAll { series, by } => series.iter().zip(by).for_each(|(series, by)| add(series, by)),
+                    // Who hears of an exchange late does nothing but measure.
+                    _ => {}
+                }
             }
         }
         for series in sums.drain(..) {

@@ -126,8 +126,7 @@ impl Place {
         for (key, value) in message.meta_members() {
             match name_of(text, *key) {
                 Some(PARENT) => {
-                    let read = json::string(text, *value).and_then(|value| Parent::read(value.as_bytes()));
-                    place.parent = Slot::sent(read);
+                    place.parent = Slot::sent(parent_in(text, *value));
                 }
                 Some(STATE) => state = Some(*value),
                 Some(BAGGAGE) => baggage = Some(*value),
@@ -255,6 +254,13 @@ fn quoted(text: &str) -> Vec<u8> {
     let mut quoted = String::with_capacity(text.len().saturating_add(2));
     json::write_string(text, &mut quoted);
     quoted.into_bytes()
+}
+
+/// A parent that is a string of JSON. A right one needs no escapes, and mostly has none.
+fn parent_in(text: &str, value: Span) -> Option<Parent> {
+    let letters = value.of(text).strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let as_written = letters.and_then(|letters| Parent::read(letters.as_bytes()));
+    as_written.or_else(|| Parent::read(json::string(text, value)?.as_bytes()))
 }
 
 /// Which of the three a key of `_meta` is.

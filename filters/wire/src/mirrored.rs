@@ -48,7 +48,13 @@ impl Header {
 
     /// Which one a field name is, in any case.
     fn spelt(name: &[u8]) -> Option<Self> {
-        Self::by(name, <[u8]>::eq_ignore_ascii_case)
+        match name {
+            // As HTTP/2 writes them, and Envoy shows them all.
+            b"mcp-protocol-version" => Some(Self::ProtocolVersion),
+            b"mcp-method" => Some(Self::Method),
+            b"mcp-name" => Some(Self::Name),
+            _ => Self::by(name, <[u8]>::eq_ignore_ascii_case),
+        }
     }
 
     /// Which one another field name is taken for: what checks the one would pass the other. What follows the prefix of a

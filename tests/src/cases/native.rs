@@ -1,7 +1,7 @@
 //! The engine itself, without a host: what the plugin does with host calls is done here with values.
 
 use std::cell::{Cell, RefCell};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -133,7 +133,8 @@ impl One {
         let (mut effects, mut called) = (Effects::default(), None);
         self.exchange.handle(input, &mut self.world, &mut effects);
         let mut step = Step { go_on: effects.flow == Flow::Continue, replacement: None, edits: Vec::new() };
-        for effect in effects.list {
+        let mut list = VecDeque::from(effects.list);
+        while let Some(effect) = list.pop_front() {
             match effect {
                 Effect::Reply(reply) => self.reply(reply),
                 Effect::RequestHeader(edit) | Effect::ResponseHeader(edit) => step.edits.push(edit),
@@ -158,6 +159,11 @@ impl One {
                 Effect::Measure { series, by } => self.measured(&series, by),
                 Effect::MeasureAll { series, by } => {
                     series.iter().zip(by).for_each(|(series, by)| self.measured(series, by));
+                }
+                Effect::Report(report) => {
+                    let mut late = Effects::default();
+                    report.tell(&mut self.world, &mut late);
+                    list.extend(late.list);
                 }
                 Effect::FilterState { key, value } => {
                     let text = String::from_utf8_lossy(&value).into_owned();
@@ -331,7 +337,9 @@ fn edit(fields: &mut Vec<Field>, edits: Vec<HeaderEdit>) {
                 fields.retain(|(n, _)| n != name);
                 fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()));
             }
-            HeaderEdit::Add(name, value) => fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned())),
+            HeaderEdit::Add(name, value) => {
+                fields.push((name.to_owned(), String::from_utf8_lossy(&value).into_owned()))
+            }
         }
     }
 }

@@ -189,8 +189,8 @@ impl Bench<'_> {
 
 /// The order of a round: each is at each place once before an order comes again, and half of the time before each other.
 fn in_order<T>(mut all: Vec<T>, round: usize) -> Vec<T> {
-    let count = all.len().max(1);
-    all.rotate_left((round / 2) % count);
+    let first = (round / 2).checked_rem(all.len()).unwrap_or_default();
+    all.rotate_left(first);
     if !round.is_multiple_of(2) {
         all.reverse();
     }

@@ -18,6 +18,7 @@ use meshward_wire::message::{OwnedId, Reader};
 use meshward_wire::refusal::Reason;
 use meshward_wire::splice::Splices;
 
+pub use self::observation::LateReport;
 pub(crate) use self::observation::Remarks;
 use self::observation::{Observation, Over};
 use self::request::RequestState;
@@ -42,6 +43,10 @@ pub struct Pipeline {
     times_decisions: bool,
     /// Likewise what its messages name.
     reads_names: bool,
+    /// Observers hear at once that an exchange is over.
+    reports_at_once: bool,
+    /// Others hear it later.
+    reports_late: bool,
     /// The places of the stages that do something from time to time.
     tickers: Vec<usize>,
     headers: HeaderDemand,
@@ -90,6 +95,8 @@ impl Pipeline {
             observers: Vec::new(),
             times_decisions: false,
             reads_names: false,
+            reports_at_once: false,
+            reports_late: false,
             requests: Cell::new(None),
             responses: Cell::new(None),
             observations: RefCell::default(),
@@ -110,6 +117,8 @@ impl Pipeline {
         self.reads = self.reads.max(Reads::Observes);
         self.times_decisions |= observer.times_decisions();
         self.reads_names |= observer.reads_names();
+        self.reports_late |= observer.hears_late();
+        self.reports_at_once |= !observer.hears_late();
         self.observers.push(observer);
         self
     }

@@ -10,7 +10,7 @@ use meshward_wire::refusal::Reason;
 use super::request::Head;
 use super::response::ResponseHead;
 use super::{Exchange, Outcome, Pipeline};
-use crate::effect::{Counter, Effects, Reply};
+use crate::effect::{Counter, Effect, Effects, Reply};
 use crate::headers::KeptHeaders;
 use crate::host::Host;
 use crate::media::Media;
@@ -39,6 +39,32 @@ pub(super) struct Observation {
     /// Of the message that is being decided.
     pub(super) remarks: Remarks,
 }
+
+/// What is reported of an exchange that is over, for those that hear it late ([`Observer::hears_late`]): where many are told
+/// together, what tells them is in the processor's caches, and it need not be while an exchange passes.
+///
+/// [`Observer::hears_late`]: crate::Observer::hears_late
+#[derive(Debug)]
+pub struct LateReport {
+    observation: Box<Observation>,
+    pipeline: Rc<Pipeline>,
+}
+
+impl LateReport {
+    /// Tells it.
+    pub fn tell(mut self, host: &mut dyn Host, effects: &mut Effects) {
+        self.observation.ended(true, &self.pipeline, host, &self.pipeline.no_headers, effects);
+        self.observation.give_back(&self.pipeline);
+    }
+}
+
+impl PartialEq for LateReport {
+    fn eq(&self, other: &Self) -> bool {
+        self.observation.report == other.observation.report
+    }
+}
+
+impl Eq for LateReport {}
 
 /// What stages say of a message besides their verdict.
 #[derive(Debug, Default)]
@@ -211,6 +237,22 @@ impl Observation {
     fn tell(&mut self, moment: &Moment<'_>, host: &mut dyn Host, headers: &KeptHeaders, effects: &mut Effects) {
         for observer in &mut self.observers {
             observer.see(moment, &self.report, &mut View::new(&mut *host, headers, effects));
+        }
+    }
+
+    /// Tells those that hear it late that the exchange is over, or the others.
+    fn ended(
+        &mut self,
+        late: bool,
+        pipeline: &Pipeline,
+        host: &mut dyn Host,
+        headers: &KeptHeaders,
+        effects: &mut Effects,
+    ) {
+        for (observer, kind) in self.observers.iter_mut().zip(&pipeline.observers) {
+            if kind.hears_late() == late {
+                observer.see(&Moment::Ended, &self.report, &mut View::new(&mut *host, headers, effects));
+            }
         }
     }
 
@@ -437,8 +479,13 @@ impl Exchange {
             }
         }
         observation.report.ended = Some(host.now());
-        observation.tell(&Moment::Ended, host, &self.headers, effects);
-        if let Some(observation) = self.observation.take() {
+        if self.pipeline.reports_at_once {
+            observation.ended(false, &self.pipeline, host, &self.headers, effects);
+        }
+        let Some(observation) = self.observation.take() else { return };
+        if self.pipeline.reports_late {
+            effects.push(Effect::Report(LateReport { observation, pipeline: Rc::clone(&self.pipeline) }));
+        } else {
             observation.give_back(&self.pipeline);
         }
     }

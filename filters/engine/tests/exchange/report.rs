@@ -365,3 +365,61 @@ fn streams_of_the_servers_own_and_ends_of_sessions_are_reported() {
     assert_eq!((report.http_method, report.response.status), (HttpMethod::Delete, Some(204)));
     assert_eq!(recorder.told(), ["status 204", "ended"]);
 }
+
+/// A recorder that hears of the end late.
+#[derive(Debug, Clone, Default)]
+struct LateRecorder(Recorder);
+
+impl Observer for LateRecorder {
+    fn headers(&self) -> HeaderDemand {
+        HeaderDemand::None
+    }
+
+    fn hears_late(&self) -> bool {
+        true
+    }
+
+    fn open(&self) -> Box<dyn ExchangeObserver> {
+        self.0.open()
+    }
+}
+
+/// The late reports among the effects, which are there in its place.
+fn late(driver: &mut Driver) -> Vec<LateReport> {
+    let report = |effect| if let Effect::Report(report) = effect { Some(report) } else { None };
+    std::mem::take(&mut driver.effects.list).into_iter().filter_map(report).collect()
+}
+
+#[test]
+fn who_hears_late_is_told_by_whoever_has_the_report() {
+    let (at_once, later) = (Recorder::default(), LateRecorder::default());
+    let pipeline = Pipeline::new(settings(), vec![]).observed_by(Box::new(at_once.clone()));
+    let mut driver = Driver::of(pipeline.observed_by(Box::new(later.clone())));
+    ask(&mut driver, &call("get"));
+    driver.response(&[(":status", "200"), ("content-type", "text/plain")], true);
+    assert_eq!(late(&mut driver).len(), 0);
+    driver.handle(Input::End);
+    let reports = late(&mut driver);
+    driver.handle(Input::End);
+    assert_eq!(late(&mut driver).len(), 0, "one report of one exchange");
+    assert_eq!(at_once.told(), ["0 Allowed", "status 200", "ended"]);
+    assert_eq!(later.0.told(), ["0 Allowed", "status 200"]);
+
+    // Another exchange of the worker does not touch what waits.
+    driver.exchange = Exchange::new(Rc::clone(driver.exchange.pipeline()));
+    ask(&mut driver, &call("deny"));
+    let [report]: [LateReport; 1] = reports.try_into().unwrap();
+    report.tell(&mut driver.host, &mut driver.effects);
+    assert_eq!(later.0.told().last().unwrap(), "ended");
+    let report = later.0.report();
+    assert_eq!((report.messages.len(), report.response.status), (1, Some(200)));
+}
+
+#[test]
+fn what_nobody_hears_late_is_not_reported_late() {
+    let (mut driver, recorder) = observed(settings(), vec![]);
+    ask(&mut driver, &call("get"));
+    driver.handle(Input::End);
+    assert_eq!(late(&mut driver).len(), 0);
+    assert_eq!(recorder.told(), ["0 Allowed", "ended"]);
+}

@@ -157,6 +157,7 @@ impl Play {
                 | Effect::Count { .. }
                 | Effect::Measure { .. }
                 | Effect::MeasureAll { .. }
+                | Effect::Report(_)
                 | Effect::FilterState { .. }
                 | Effect::Log(..) => {}
             }
