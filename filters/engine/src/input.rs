@@ -50,13 +50,6 @@ pub enum Input<'a> {
         /// The last piece; trailers may follow.
         end_of_stream: bool,
     },
-    /// A piece of a response went on unread: [`crate::BodyDemand::Lengths`].
-    ResponseBodyPassed {
-        /// How many bytes.
-        bytes: usize,
-        /// The last piece; trailers may follow.
-        end_of_stream: bool,
-    },
     /// Trailers ended a response that is not held.
     ResponseTrailers,
     /// A callout ended.

@@ -30,6 +30,8 @@ pub(crate) struct HttpExchange {
     response_bytes: usize,
     /// It went wrong in a way that no input can mend.
     failed: bool,
+    /// It had its last input.
+    is_over: bool,
     /// The engine's callout by the host's token.
     callouts: Vec<(Token, u32)>,
 }
@@ -43,6 +45,7 @@ impl HttpExchange {
             request_bytes: 0,
             response_bytes: 0,
             failed: false,
+            is_over: false,
             callouts: Vec::new(),
         }
     }
@@ -93,9 +96,12 @@ impl HttpExchange {
         }
     }
 
-    /// Hands the exchange its last input. Nothing is left to let through or to edit.
+    /// Hands the exchange its last input, once. Nothing is left to let through or to edit.
     fn last(&mut self, input: Input<'_>) {
         let Some(exchange) = &mut self.exchange else { return };
+        if std::mem::replace(&mut self.is_over, true) {
+            return;
+        }
         let mut effects = self.effects.take();
         effects.clear();
         exchange.handle(input, &mut ProxyHost, &mut effects);
@@ -140,6 +146,9 @@ impl HttpExchange {
     fn request_body(&mut self, end: bool) -> Action {
         match self.exchange.as_ref().map(Exchange::request_demand) {
             Some(BodyDemand::Nothing) => self.after_decision(),
+            Some(_) if !end && self.exchange.as_mut().is_some_and(|exchange| exchange.holds_on(self.request_bytes)) => {
+                Action::Pause
+            }
             Some(_) if !end => self.handle(Input::RequestBodyGrew { buffered: self.request_bytes }, Side::Request),
             Some(_) => match self.read(BufferType::HttpRequestBody, self.request_bytes) {
                 Some(body) => self.handle(Input::RequestBodyComplete { body: &body }, Side::Request),
@@ -158,11 +167,12 @@ impl HttpExchange {
     }
 
     fn response_body(&mut self, shown: usize, end: bool) -> Action {
-        let demand = self.exchange.as_ref().map_or(BodyDemand::Nothing, Exchange::response_demand);
-        match demand {
+        let Some(exchange) = &mut self.exchange else { return Action::Continue };
+        match exchange.response_demand() {
             BodyDemand::Nothing => Action::Continue,
             BodyDemand::Lengths => {
-                self.handle(Input::ResponseBodyPassed { bytes: shown, end_of_stream: end }, Side::Response)
+                exchange.response_passed(shown, end);
+                Action::Continue
             }
             BodyDemand::Whole if !end => self.handle(Input::ResponseBodyGrew { buffered: shown }, Side::Response),
             BodyDemand::Whole => match self.read(BufferType::HttpResponseBody, shown) {

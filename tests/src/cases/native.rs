@@ -300,7 +300,8 @@ impl One {
             let step = match self.exchange.response_demand() {
                 BodyDemand::Nothing => Step { go_on: true, replacement: None, edits: Vec::new() },
                 BodyDemand::Lengths => {
-                    self.handle(Input::ResponseBodyPassed { bytes: held.len(), end_of_stream: ends(index) })
+                    self.exchange.response_passed(held.len(), ends(index));
+                    Step { go_on: true, replacement: None, edits: Vec::new() }
                 }
                 BodyDemand::Whole if ends(index) => self.handle(Input::ResponseBodyComplete { body: &held }),
                 BodyDemand::Whole => self.handle(Input::ResponseBodyGrew { buffered: held.len() }),

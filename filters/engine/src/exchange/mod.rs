@@ -277,7 +277,6 @@ impl Exchange {
             Input::ResponseBodyChunk { chunk, end_of_stream } => {
                 self.response_body_chunk(chunk, end_of_stream, host, effects);
             }
-            Input::ResponseBodyPassed { bytes, end_of_stream } => self.response_body_passed(bytes, end_of_stream),
             Input::ResponseTrailers => self.response_trailers(host, effects),
             Input::CalloutResult { id, outcome } => self.callout_result(id, outcome, host, effects),
             Input::Tick => self.tick(host, effects),

@@ -268,14 +268,22 @@ impl Exchange {
         }
     }
 
-    pub(super) fn request_body_grew(&mut self, buffered: usize, effects: &mut Effects) {
+    /// The short way of [`Input::RequestBodyGrew`]: whether the body is held on, so that nothing else comes of that.
+    ///
+    /// [`Input::RequestBodyGrew`]: crate::Input::RequestBodyGrew
+    pub fn holds_on(&mut self, buffered: usize) -> bool {
         if let Some(observation) = &mut self.observation {
             observation.report.request_bytes = buffered as u64;
         }
+        matches!(self.request, RequestState::Body) && buffered <= self.pipeline.settings.limits.max_bytes
+    }
+
+    pub(super) fn request_body_grew(&mut self, buffered: usize, effects: &mut Effects) {
+        if self.holds_on(buffered) {
+            return effects.hold();
+        }
         match self.request {
-            RequestState::Body if buffered > self.pipeline.settings.limits.max_bytes => {
-                self.refuse(Reason::BodyTooLarge, effects);
-            }
+            RequestState::Body => self.refuse(Reason::BodyTooLarge, effects),
             RequestState::NoBody if buffered > 0 => self.refuse(Reason::BodyNotAllowed, effects),
             RequestState::Passing => {}
             RequestState::Waiting(_) => self.body_while_waiting(buffered, false, effects),

@@ -223,7 +223,11 @@ impl Exchange {
         }
     }
 
-    pub(super) fn response_body_passed(&mut self, bytes: usize, end_of_stream: bool) {
+    /// A piece of a response went on unread ([`BodyDemand::Lengths`]); `end_of_stream`: the last one, though trailers may follow.
+    /// Nothing is to be done about it.
+    ///
+    /// [`BodyDemand::Lengths`]: crate::BodyDemand::Lengths
+    pub const fn response_passed(&mut self, bytes: usize, end_of_stream: bool) {
         if matches!(self.response, ResponseState::Passing) {
             self.received(bytes, end_of_stream);
         }

@@ -227,10 +227,10 @@ fn answers_are_read_and_never_held() {
                 driver.response(head, false);
                 for (chunk, end_of_stream) in [(&body.as_bytes()[..cut], false), (&body.as_bytes()[cut..], true)] {
                     match driver.exchange.response_demand() {
-                        BodyDemand::Chunks => driver.handle(Input::ResponseBodyChunk { chunk, end_of_stream }),
-                        BodyDemand::Lengths => {
-                            driver.handle(Input::ResponseBodyPassed { bytes: chunk.len(), end_of_stream })
+                        BodyDemand::Chunks => {
+                            driver.handle(Input::ResponseBodyChunk { chunk, end_of_stream });
                         }
+                        BodyDemand::Lengths => driver.exchange.response_passed(chunk.len(), end_of_stream),
                         demand => panic!("{demand:?}"),
                     };
                     assert_eq!(driver.effects, Effects::default(), "nothing is held or changed");
