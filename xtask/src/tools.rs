@@ -108,6 +108,11 @@ pub(crate) fn wrk(workspace: &Workspace) -> Result<PathBuf> {
     from_apt(workspace, "wrk", "wrk", "the benchmark needs the load generator wrk")
 }
 
+/// valgrind, which counts instructions in the benchmark.
+pub(crate) fn valgrind(workspace: &Workspace) -> Result<PathBuf> {
+    from_apt(workspace, "valgrind", "valgrind", "valgrind counts the instructions")
+}
+
 /// The Redis that the tests of limits stop, kill and start.
 pub(crate) fn redis(workspace: &Workspace) -> Result<PathBuf> {
     from_apt(workspace, "redis-server", "redis-server", "limits are tested with Redis")

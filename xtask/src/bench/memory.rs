@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{
     policies,
-    proxies::{Proxy, Variant},
+    proxies::{Envoy, Proxy, Variant},
 };
 use crate::workspace::Workspace;
 
@@ -24,7 +24,7 @@ pub(crate) struct Memory {
 }
 
 /// Measures the plain Envoy and Meshward with few rules and with many.
-pub(crate) fn measure(workspace: &Workspace, envoy: &Path, module: &Path, directory: &Path) -> Result<Vec<Memory>> {
+pub(crate) fn measure(workspace: &Workspace, envoy: &Envoy, module: &Path, directory: &Path) -> Result<Vec<Memory>> {
     let with = |name: &str, rules| Variant::with_policy(name, module, policies::of_rules(rules));
     let variants = [Variant::plain(), with("meshward, 10 rules", 10), with("meshward, 1,000 rules", 1_000)];
     let mut figures: Vec<Memory> = Vec::new();

@@ -9,6 +9,7 @@
 //! and measured in an order of its own.
 
 mod fresh;
+mod instructions;
 mod load;
 mod memory;
 mod plan;
@@ -25,7 +26,7 @@ use anyhow::{Context as _, Result, ensure};
 use self::{
     load::Load,
     plan::Group,
-    proxies::{Proxy, Upstream, Variant},
+    proxies::{Envoy, Proxy, Upstream, Variant},
     report::{Report, Run, Sample},
 };
 use crate::{command, module, tools, workspace::Workspace};
@@ -54,6 +55,9 @@ pub(crate) struct Args {
     /// Leave out the proxies whose name does not contain this, but for those that others are compared with
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     proxy: String,
+    /// Count instructions and cache misses under valgrind in place of time: the same from run to run, a minute for each proxy and case
+    #[arg(long, conflicts_with_all = ["quick", "rounds"])]
+    instructions: bool,
     /// Leave out the benchmarks of reading and deciding, outside of any proxy
     #[arg(long)]
     no_criterion: bool,
@@ -79,7 +83,7 @@ fn named_file(text: &str) -> Result<(String, PathBuf), String> {
 /// The two programs, and a place for their files.
 struct Bench<'w> {
     workspace: &'w Workspace,
-    envoy: PathBuf,
+    envoy: Envoy,
     wrk: PathBuf,
     upstream: Upstream,
     directory: tempfile::TempDir,
@@ -87,19 +91,24 @@ struct Bench<'w> {
 
 pub(crate) fn run(workspace: &Workspace, args: &Args) -> Result<()> {
     ensure!(args.rounds != Some(0), "at least one round is needed");
-    let (envoy, wrk) = (tools::envoy(workspace)?, tools::wrk(workspace)?);
+    let (envoy, wrk) = (Envoy::new(&tools::envoy(workspace)?), tools::wrk(workspace)?);
     let module = module::build(workspace, module::Build::Plain)?;
     let directory = tempfile::tempdir()?;
     let upstream = Upstream::start(&envoy, directory.path())?;
     let bench = Bench { workspace, envoy, wrk, upstream, directory };
 
-    let mut report = Report::new(fs::metadata(&module)?.len());
-    for mut group in plan::groups(&module, &args.module)? {
+    let mut groups = plan::groups(&module, &args.module)?;
+    for group in &mut groups {
         group.cases.retain(|case| case.name.contains(&args.case));
-        if group.cases.is_empty() {
-            continue;
-        }
         group.keep(&args.proxy);
+    }
+    groups.retain(|group| !group.cases.is_empty());
+    if args.instructions {
+        return bench.count(&groups);
+    }
+
+    let mut report = Report::new(fs::metadata(&module)?.len());
+    for group in groups {
         let rounds = args.rounds.unwrap_or(if args.quick { 3 } else { group.rounds });
         let run = bench.group(&group, rounds, if args.quick { 1 } else { 2 })?;
         println!("{}\n", run.table());
@@ -170,6 +179,18 @@ impl Bench<'_> {
             }
         }
         Ok(run)
+    }
+
+    /// Counts what requests take.
+    fn count(&self, groups: &[Group]) -> Result<()> {
+        let mut all = Vec::new();
+        for group in groups {
+            let counted = instructions::count(self, group)?;
+            println!("{}\n{}\n", group.title, instructions::table(&counted));
+            all.extend(counted);
+        }
+        println!("All counts: {}", instructions::write(self.workspace, &all)?);
+        Ok(())
     }
 
     /// Starts every proxy of a group, and sees that each does what is to be measured; in the order of the round, each with

@@ -213,10 +213,12 @@ pub(crate) fn groups(module: &Path, others: &[(String, PathBuf)]) -> Result<Vec<
             title: "Traces, metrics, audit records",
             target: "less than 8 µs for traces and metrics together",
             variants: observed,
-            // Where there is no trace yet one begins, and the request is edited; where there is one, nothing is.
+            // Where there is no trace yet one begins, and the request is edited; where there is one, nothing is. An answer in plain text
+            // is only measured, one in JSON is read.
             cases: vec![
                 Case::call("observed, direct", Request::of_size("/direct", 400), 16),
                 Case::call("observed in a trace, direct", Request::of_size("/direct", 400).in_trace(), 16),
+                Case::call("observed with JSON, direct", Request::of_size("/direct-json", 400).in_trace(), 16),
             ],
             compare: &[Compare { with: 1, show: Show::Difference, head: "µs over meshward" }],
             rounds: 7,

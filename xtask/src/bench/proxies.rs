@@ -2,6 +2,7 @@
 
 use std::{
     cell::Cell,
+    ffi::OsString,
     fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, TcpListener, TcpStream},
@@ -145,7 +146,7 @@ impl Variant {
         &self.name
     }
 
-    /// The sidecar's bootstrap with other filters, other ports, and a route that the proxy answers itself.
+    /// The sidecar's bootstrap with other filters, other ports, and routes that the proxy answers itself.
     fn bootstrap(&self, workspace: &Workspace, port: u16, admin: u16, upstream: u16) -> Result<Value> {
         let mut bootstrap: Value = serde_saphyr::from_str(&workspace.read(envoy_config::SIDECAR)?)?;
         let manager = "/static_resources/listeners/0/filter_chains/0/filters/0/typed_config";
@@ -160,7 +161,7 @@ impl Variant {
                 let text = at(&mut module, "/typed_config/config/configuration/value")?;
                 let mut configuration: Value = serde_json::from_str(text.as_str().unwrap_or_default())?;
                 let lists = LISTS.iter().map(|list| list.path());
-                let paths = ["/mcp".to_owned(), "/direct".to_owned()].into_iter().chain(lists);
+                let paths = ["/mcp", "/direct", "/direct-json"].map(str::to_owned).into_iter().chain(lists);
                 *at(&mut configuration, "/endpoints")? = paths.map(|path| json!({ "path": path })).collect();
                 if let Some(policy) = policy {
                     *at(&mut configuration, "/policy")? = policy.clone();
@@ -178,10 +179,11 @@ impl Variant {
         let filters = at(&mut bootstrap, &filters)?.as_array_mut().context("no filters")?;
         filters.splice(0..0, self.before.clone());
         let routes = at(&mut bootstrap, &format!("{manager}/route_config/virtual_hosts/0/routes"))?;
-        routes
-            .as_array_mut()
-            .context("no routes")?
-            .insert(0, json!({ "match": { "path": "/direct" }, "direct_response": answer() }));
+        let direct = json!({ "match": { "path": "/direct" }, "direct_response": answer() });
+        // What says that it is JSON is read by those who observe.
+        let mut read = json!({ "match": { "path": "/direct-json" }, "direct_response": answer() });
+        read["response_headers_to_add"] = json!([type_of_content("application/json")]);
+        routes.as_array_mut().context("no routes")?.splice(0..0, [direct, read]);
 
         // The largest list is more than 2 MiB, and is held whole where it is filtered.
         *at(&mut bootstrap, "/static_resources/listeners/0/per_connection_buffer_limit_bytes")? = json!(BUFFER_BYTES);
@@ -259,6 +261,22 @@ fn native_policy() -> Value {
     })
 }
 
+/// How an Envoy is started.
+#[derive(Debug)]
+pub(crate) struct Envoy {
+    /// The program, and what stands before Envoy's own arguments.
+    pub(crate) words: Vec<OsString>,
+    /// How long it may take until it is ready.
+    pub(crate) patience: Duration,
+}
+
+impl Envoy {
+    /// By itself.
+    pub(crate) fn new(binary: &Path) -> Self {
+        Self { words: vec![binary.into()], patience: Duration::from_secs(30) }
+    }
+}
+
 /// One Envoy process, ended when it is dropped.
 #[derive(Debug)]
 struct Process {
@@ -268,7 +286,7 @@ struct Process {
 
 impl Process {
     fn start(
-        envoy: &Path,
+        envoy: &Envoy,
         core: usize,
         workers: usize,
         bootstrap: &Value,
@@ -277,15 +295,22 @@ impl Process {
     ) -> Result<Self> {
         fs::write(file, bootstrap.to_string())?;
         let log = file.with_extension("log");
-        let mut command = pinned(core, envoy);
-        command.args(["--concurrency", &workers.to_string(), "--use-dynamic-base-id", "--log-level", "warning"]);
+        let (program, arguments) = envoy.words.split_first().context("no program")?;
+        let mut command = pinned(core, program.as_ref());
+        command.args(arguments).args([
+            "--concurrency",
+            &workers.to_string(),
+            "--use-dynamic-base-id",
+            "--log-level",
+            "warning",
+        ]);
         command.arg("--config-path").arg(file);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(fs::File::create(&log)?);
         let mut process = Self { child: command.spawn().context("cannot start Envoy")?, port: ports.0 };
         let begin = Instant::now();
         while !ask(ports.1, "GET /ready HTTP/1.1\r\n", "").is_ok_and(|answer| answer.starts_with("HTTP/1.1 200")) {
             let ended = process.child.try_wait()?;
-            if ended.is_some() || begin.elapsed() > Duration::from_secs(30) {
+            if ended.is_some() || begin.elapsed() > envoy.patience {
                 bail!("Envoy did not become ready:\n{}", fs::read_to_string(&log).unwrap_or_default());
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -307,7 +332,7 @@ impl Drop for Process {
 pub(crate) struct Upstream(Process);
 
 impl Upstream {
-    pub(crate) fn start(envoy: &Path, directory: &Path) -> Result<Self> {
+    pub(crate) fn start(envoy: &Envoy, directory: &Path) -> Result<Self> {
         let (port, admin) = (free_port()?, free_port()?);
         let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
         let mut routes = Vec::new();
@@ -378,7 +403,7 @@ impl Proxy {
     /// Starts a proxy with so many workers, each of which has a VM of its own if there is a module.
     pub(crate) fn start(
         workspace: &Workspace,
-        envoy: &Path,
+        envoy: &Envoy,
         variant: &Variant,
         workers: usize,
         upstream: u16,
@@ -397,6 +422,11 @@ impl Proxy {
 
     pub(crate) fn port(&self) -> u16 {
         self.process.port
+    }
+
+    /// Of its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.child.id()
     }
 
     pub(crate) const fn taken(&self) -> usize {

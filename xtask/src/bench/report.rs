@@ -14,6 +14,7 @@ use super::{
 /// One proxy under load for one round.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub(crate) struct Sample {
+    pub(crate) requests: f64,
     pub(crate) requests_per_second: f64,
     pub(crate) p50_us: f64,
     pub(crate) p99_us: f64,
@@ -27,6 +28,7 @@ impl Sample {
     pub(crate) fn middle(turns: &[Self]) -> Option<Self> {
         let middle = |figure: fn(&Self) -> f64| of(turns, figure).map(|spread| spread.median);
         Some(Self {
+            requests: middle(|turn| turn.requests)?,
             requests_per_second: middle(|turn| turn.requests_per_second)?,
             p50_us: middle(|turn| turn.p50_us)?,
             p99_us: middle(|turn| turn.p99_us)?,
@@ -285,6 +287,7 @@ mod tests {
     #[test]
     fn the_turns_of_a_process_make_one_sample() {
         let turn = |requests_per_second, cpu_us_per_request| Sample {
+            requests: 1.0,
             requests_per_second,
             p50_us: 1.0,
             p99_us: 2.0,
@@ -298,8 +301,14 @@ mod tests {
 
     #[test]
     fn what_was_added_is_compared_with_those_before() {
-        let sample =
-            |cpu| Sample { requests_per_second: 1.0, p50_us: 1.0, p99_us: 1.0, cpu_us_per_request: cpu, busy: 1.0 };
+        let sample = |cpu| Sample {
+            requests: 1.0,
+            requests_per_second: 1.0,
+            p50_us: 1.0,
+            p99_us: 1.0,
+            cpu_us_per_request: cpu,
+            busy: 1.0,
+        };
         let rounds = |figures: [f64; 3]| figures.map(sample).to_vec();
         let run = Run {
             title: "",
