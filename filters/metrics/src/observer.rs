@@ -133,6 +133,10 @@ impl MetricsExchange {
         if let Some(session) = report.session.as_ref().filter(|_| begins) {
             SESSIONS.remember(&*view.host, session.as_bytes(), &report.started.to_le_bytes());
         }
+        // At once: what hears late could take the next session of that name for this one.
+        if report.session.is_some() {
+            self.shared.end_session(report, view);
+        }
     }
 
     fn ended(&mut self, report: &Report, view: &mut View<'_>) {
@@ -162,7 +166,7 @@ impl MetricsExchange {
         }
         // Most exchanges are one request and its answer alone, without a stream or a session.
         let is_plain = !response.is_stream && response.progress == 0 && response.cancelled == 0;
-        if !is_plain || self.is_open || report.session.is_some() || !is_one_request(report) {
+        if !is_plain || self.is_open || !is_one_request(report) {
             self.rest_ended(report, endpoint, &first.labels, view);
         }
     }
@@ -191,7 +195,6 @@ impl MetricsExchange {
             shared.count(view, metric, &endpoint.with(Key::Sender, Some(Value::Word(sender))), count);
         }
         shared.count(view, Metric::Events, &endpoint, response.events);
-        shared.end_session(report, endpoint, view);
     }
 }
 
@@ -234,18 +237,18 @@ impl Shared {
     }
 
     /// A session ends by its client's DELETE, or is said to be over (404; 2025-03-26, basic/transports, Session Management).
-    fn end_session(&self, report: &Report, endpoint: Labels, view: &mut View<'_>) {
+    fn end_session(&self, report: &Report, view: &mut View<'_>) {
         let Some(session) = &report.session else { return };
-        let error = match (report.http_method, report.response.status, report.response.has_started) {
-            (HttpMethod::Delete, Some(200..=299), true) => None,
-            (_, Some(404), true) => Some(Value::Number(404)),
+        let error = match (report.http_method, report.response.status) {
+            (HttpMethod::Delete, Some(200..=299)) => None,
+            (_, Some(404)) => Some(Value::Number(404)),
             _ => return,
         };
         let started = SESSIONS.recall(&*view.host, session.as_bytes()).and_then(|value| value.try_into().ok());
         let Some(started) = started.map(u64::from_le_bytes) else { return };
         SESSIONS.forget(&*view.host, session.as_bytes());
-        let took = milliseconds(started, report.ended.unwrap_or(started));
-        self.measure(view, Metric::SessionDuration, &endpoint.with(Key::ErrorType, error), took);
+        let took = milliseconds(started, view.host.now());
+        self.measure(view, Metric::SessionDuration, &self.endpoint(report).with(Key::ErrorType, error), took);
     }
 
     fn measure_all(&self, view: &mut View<'_>, measurement: &Measurement) {
