@@ -181,8 +181,11 @@ impl Variant {
         let routes = at(&mut bootstrap, &format!("{manager}/route_config/virtual_hosts/0/routes"))?;
         let direct = json!({ "match": { "path": "/direct" }, "direct_response": answer() });
         // What says that it is JSON is read by those who observe.
-        let mut read = json!({ "match": { "path": "/direct-json" }, "direct_response": answer() });
-        read["response_headers_to_add"] = json!([type_of_content("application/json")]);
+        let read = json!({
+            "match": { "path": "/direct-json" },
+            "direct_response": answer(),
+            "response_headers_to_add": [type_of_content("application/json")],
+        });
         routes.as_array_mut().context("no routes")?.splice(0..0, [direct, read]);
 
         // The largest list is more than 2 MiB, and is held whole where it is filtered.
